@@ -1,0 +1,29 @@
+//! The cross-encoder as tensors: configuration, checkpoint reading, embeddings, encoder, classifier.
+//!
+//! One post-norm encoder serves three families of published checkpoints: XLM-RoBERTa
+//! (`BAAI/bge-reranker-v2-m3`), its flash layout (`jinaai/jina-reranker-v2-base-multilingual`) and
+//! BERT (`cross-encoder/ms-marco-MiniLM-L-12-v2`). No tokenizer, no network, no files but the ones a
+//! [`WeightSource`] reads.
+
+mod checkpoint;
+mod config;
+mod cross_encoder;
+mod embeddings;
+mod encoder;
+mod error;
+mod head;
+mod layers;
+mod layout;
+mod quantized;
+mod source;
+
+pub use checkpoint::{Checkpoint, Precision};
+pub use config::{Family, ModelConfig};
+pub use cross_encoder::{CrossEncoder, Stage};
+pub use embeddings::{PackedPairs, position_ids};
+pub use error::{ModelError, WrongTensor};
+pub use layout::Layout;
+pub use quantized::{FORMAT_VERSION, QuantizedMatrix, quantize_q4, quantize_q8};
+#[cfg(feature = "fs")]
+pub use source::MappedFile;
+pub use source::{MemorySource, WeightSource};

@@ -1,0 +1,2 @@
+//! crossrank
+fn main() {}
