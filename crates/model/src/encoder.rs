@@ -70,7 +70,7 @@ impl EncoderLayer {
 
 /// `[tokens, hidden]` → `[segments, hidden]`
 fn first_rows(hidden: Tensor<2>, segments: &Segments) -> Tensor<2> {
-    let rows = segments.starts().into_iter().map(|start| hidden.clone().slice([start..start + 1]));
+    let rows = segments.starts().into_iter().map(|start| hidden.clone().slice_dim(0, start..start + 1));
     Tensor::cat(rows.collect(), 0)
 }
 

@@ -1,1 +1,42 @@
-//! crossrank
+//! Rerank search results with a cross-encoder that reads query and document together.
+//!
+//! ```no_run
+//! use crossrank::{LoadOptions, ModelFiles, Request, Reranker};
+//!
+//! let files = ModelFiles::open_folder("path/to/bge-reranker-v2-m3".as_ref())?;
+//! let reranker = Reranker::load(files, &LoadOptions::default())?;
+//! let documents = vec!["Berlin has 3.5 million inhabitants.".into(), "Berlin has many museums.".into()];
+//! let response = reranker.rerank(&Request::new("How many people live in Berlin?", documents))?;
+//! for result in response.results {
+//!     println!("{} {:?}", result.index, result.score());
+//! }
+//! # Ok::<(), crossrank::Error>(())
+//! ```
+
+mod batch_plan;
+mod budget;
+mod control;
+mod device;
+mod document;
+mod error;
+mod language;
+mod load;
+mod pairs;
+mod ranking;
+mod request;
+mod reranker;
+mod response;
+
+pub use batch_plan::BatchPlan;
+pub use control::{CancelToken, Control, Observer, Progress};
+pub use crossrank_model::Precision;
+pub use crossrank_tokenizer::{PairIds, Truncation, WindowRule};
+pub use device::{DeviceChoice, DeviceInfo, DeviceKind, devices};
+pub use document::Document;
+pub use error::Error;
+pub use language::Languages;
+pub use load::{LoadOptions, ModelFiles};
+pub use ranking::sigmoid;
+pub use request::{Request, ScoreOptions};
+pub use reranker::{ModelSummary, Reranker};
+pub use response::{PairScore, Ranked, Response, Usage, Warning};

@@ -1,1 +1,15 @@
-//! crossrank-tokenizer
+//! (query, document) text to token ids, exactly as Hugging Face does it.
+//!
+//! Everything comes from the model's own `tokenizer.json`: normalizer, pre-tokenizer, model, and the
+//! template that joins a pair. The file's own truncation and padding settings are not used; how a pair
+//! is fitted into a model's context is decided here, by [`Truncation`] or [`windows`].
+
+mod error;
+mod pair;
+mod truncation;
+mod windows;
+
+pub use error::TokenizerError;
+pub use pair::{PairIds, PairTokenizer};
+pub use truncation::{Limits, Truncation, truncated_lengths};
+pub use windows::{WindowRule, windows};

@@ -1,0 +1,58 @@
+//! The working memory of a forward pass, computed before it runs.
+
+use crossrank_model::ModelConfig;
+
+/// Attention scores are held below this many elements at once (see `crossrank_kernels`).
+const MAX_SCORES: usize = 8 << 20;
+
+/// Bytes of working memory allowed beside the weights, unless the caller says otherwise.
+pub(crate) const DEFAULT_BYTES: u64 = 1 << 30;
+
+/// How much a forward pass may hold at once.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget {
+    pub(crate) bytes: u64,
+    /// The largest single buffer the device can bind; a GPU's limit, no limit on a CPU.
+    pub(crate) buffer_bytes: u64,
+}
+
+impl Budget {
+    /// True if a pass over pairs of these lengths stays within the budget.
+    pub(crate) fn fits(&self, config: &ModelConfig, lengths: impl Iterator<Item = usize>) -> bool {
+        let (mut tokens, mut longest) = (0, 0);
+        lengths.for_each(|length| {
+            tokens += length;
+            longest = longest.max(length);
+        });
+        pass_bytes(config, tokens, longest) <= self.bytes
+            && widest_buffer_bytes(config, tokens, longest) <= self.buffer_bytes
+    }
+}
+
+/// Bytes that a pass of `tokens` tokens holds at its peak, attention scores included.
+///
+/// The peak is either in attention (block input, query, keys and values, their copies by head, output,
+/// scores) or in the feed-forward layer (input, residual, and the wide activation before and after GELU).
+pub(crate) fn pass_bytes(config: &ModelConfig, tokens: usize, longest: usize) -> u64 {
+    let (tokens, hidden) = (tokens as u64, config.hidden_size as u64);
+    let attention = tokens * hidden * 10 + 2 * scores(config, longest) as u64;
+    let feed_forward = tokens * (3 * hidden + 3 * config.intermediate_size as u64);
+    4 * attention.max(feed_forward)
+}
+
+fn widest_buffer_bytes(config: &ModelConfig, tokens: usize, longest: usize) -> u64 {
+    let wide = tokens * config.intermediate_size.max(2 * config.hidden_size);
+    4 * wide.max(scores(config, longest)) as u64
+}
+
+fn scores(config: &ModelConfig, longest: usize) -> usize {
+    let heads = config.num_attention_heads;
+    (heads * longest * longest).min(MAX_SCORES.max(heads * longest))
+}
+
+/// Asks the allocator for the bytes of a pass and gives them back: where memory is limited, an error
+/// here becomes a smaller batch instead of the end of the program.
+pub(crate) fn can_allocate(bytes: u64) -> bool {
+    let Ok(bytes) = usize::try_from(bytes) else { return false };
+    Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
+}

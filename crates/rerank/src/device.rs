@@ -1,0 +1,239 @@
+//! Where a model runs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::tensor::Device;
+
+use crate::Error;
+
+/// Where a model should run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// A real GPU if there is one, else the CPU; never a software adapter.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The first real GPU, or an error.
+    Gpu,
+    /// NVIDIA's CUDA, in builds with the feature `cuda`.
+    Cuda,
+    /// The adapter whose name contains this text, software adapters included.
+    Adapter(String),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(match text {
+            "auto" => DeviceChoice::Auto,
+            "cpu" => DeviceChoice::Cpu,
+            "gpu" => DeviceChoice::Gpu,
+            "cuda" => DeviceChoice::Cuda,
+            "" => {
+                return Err(crate::request::option(
+                    "device",
+                    "\"\"",
+                    "auto, cpu, gpu, cuda or an adapter's name",
+                ));
+            }
+            name => DeviceChoice::Adapter(name.to_owned()),
+        })
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DeviceChoice::Auto => "auto",
+            DeviceChoice::Cpu => "cpu",
+            DeviceChoice::Gpu => "gpu",
+            DeviceChoice::Cuda => "cuda",
+            DeviceChoice::Adapter(name) => name,
+        })
+    }
+}
+
+/// What kind of processor a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// This machine's processor.
+    Cpu,
+    /// A GPU, discrete, integrated or virtual.
+    Gpu,
+    /// A GPU interface computed by the CPU: llvmpipe, SwiftShader. Slower than [`DeviceKind::Cpu`].
+    Software,
+}
+
+/// A device this build can run on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// The adapter's name, or `cpu`.
+    pub name: String,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// The interface: `flex`, `Vulkan`, `Metal`, `Dx12`…
+    pub backend: String,
+    /// Whether it computes in f16.
+    pub f16: bool,
+    /// Bytes of the largest buffer a kernel can read, on a GPU.
+    pub max_buffer_bytes: Option<u64>,
+}
+
+/// A device that is ready to hold tensors.
+pub(crate) struct OpenDevice {
+    pub(crate) device: Device,
+    pub(crate) info: DeviceInfo,
+}
+
+/// Every device this build can run on, the CPU first.
+pub fn devices() -> Vec<DeviceInfo> {
+    let devices = std::iter::empty();
+    #[cfg(feature = "cpu")]
+    let devices = devices.chain([cpu().info]);
+    #[cfg(feature = "gpu")]
+    let devices = devices.chain(gpu::adapters().iter().map(gpu::info).collect::<Vec<_>>());
+    devices.collect()
+}
+
+pub(crate) fn open(choice: &DeviceChoice) -> Result<OpenDevice, Error> {
+    match choice {
+        #[cfg(feature = "cpu")]
+        DeviceChoice::Cpu => Ok(cpu()),
+        #[cfg(all(feature = "gpu", feature = "cpu"))]
+        DeviceChoice::Auto => gpu::open(choice).or_else(|_| Ok(cpu())),
+        #[cfg(all(not(feature = "gpu"), feature = "cpu"))]
+        DeviceChoice::Auto => Ok(cpu()),
+        #[cfg(feature = "cuda")]
+        DeviceChoice::Cuda => Ok(OpenDevice {
+            device: Device::cuda(0),
+            info: DeviceInfo {
+                name: "cuda".to_owned(),
+                kind: DeviceKind::Gpu,
+                backend: "CUDA".to_owned(),
+                f16: true,
+                max_buffer_bytes: None,
+            },
+        }),
+        #[cfg(feature = "gpu")]
+        DeviceChoice::Gpu | DeviceChoice::Adapter(_) => gpu::open(choice),
+        other => Err(Error::DeviceUnavailable {
+            device: other.to_string(),
+            problem:
+                "this build does not contain it; build with the feature gpu or cuda, or use the device cpu"
+                    .to_owned(),
+        }),
+    }
+}
+
+#[cfg(feature = "cpu")]
+fn cpu() -> OpenDevice {
+    OpenDevice {
+        device: Device::flex(),
+        info: DeviceInfo {
+            name: "cpu".to_owned(),
+            kind: DeviceKind::Cpu,
+            backend: "flex".to_owned(),
+            f16: false,
+            max_buffer_bytes: None,
+        },
+    }
+}
+
+#[cfg(feature = "gpu")]
+mod gpu {
+    use std::collections::HashMap;
+    use std::sync::{Mutex, PoisonError};
+
+    use burn::tensor::Device;
+    use burn::tensor::wgpu::wgpu;
+    use burn::tensor::wgpu::{WgpuBackend, WgpuSetup};
+
+    use super::{DeviceChoice, DeviceInfo, DeviceKind, OpenDevice};
+    use crate::Error;
+
+    /// Adapters that are in use: every model on one adapter shares its device.
+    static OPEN: Mutex<Option<HashMap<String, Device>>> = Mutex::new(None);
+
+    /// Every adapter, real GPUs first.
+    pub(super) fn adapters() -> Vec<wgpu::Adapter> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+        adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
+            wgpu::DeviceType::DiscreteGpu => 0,
+            wgpu::DeviceType::IntegratedGpu => 1,
+            wgpu::DeviceType::VirtualGpu => 2,
+            wgpu::DeviceType::Other => 3,
+            wgpu::DeviceType::Cpu => 4,
+        });
+        adapters
+    }
+
+    pub(super) fn info(adapter: &wgpu::Adapter) -> DeviceInfo {
+        let info = adapter.get_info();
+        let limits = adapter.limits();
+        DeviceInfo {
+            kind: match info.device_type {
+                wgpu::DeviceType::Cpu => DeviceKind::Software,
+                _ => DeviceKind::Gpu,
+            },
+            name: info.name,
+            backend: info.backend.to_string(),
+            f16: adapter.features().contains(wgpu::Features::SHADER_F16),
+            max_buffer_bytes: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
+        }
+    }
+
+    pub(super) fn open(choice: &DeviceChoice) -> Result<OpenDevice, Error> {
+        let wanted = |adapter: &wgpu::Adapter| {
+            let info = info(adapter);
+            match choice {
+                DeviceChoice::Adapter(name) => info.name.to_lowercase().contains(&name.to_lowercase()),
+                _ => info.kind == DeviceKind::Gpu,
+            }
+        };
+        let adapters = adapters();
+        let Some(adapter) = adapters.iter().find(|adapter| wanted(adapter)) else {
+            let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
+            let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(unavailable(
+                choice,
+                format!("adapters found: {found}; `crossrank devices` lists them"),
+            ));
+        };
+        let info = info(adapter);
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = open.get_or_insert_default();
+        if let Some(device) = open.get(&info.name) {
+            return Ok(OpenDevice { device: device.clone(), info });
+        }
+        let device = create(choice, adapter)?;
+        open.insert(info.name.clone(), device.clone());
+        Ok(OpenDevice { device, info })
+    }
+
+    /// A device with every feature and limit of its adapter: Burn reads both from the adapter.
+    fn create(choice: &DeviceChoice, adapter: &wgpu::Adapter) -> Result<Device, Error> {
+        let descriptor = wgpu::DeviceDescriptor {
+            required_features: adapter.features() & !wgpu::Features::MAPPABLE_PRIMARY_BUFFERS,
+            required_limits: adapter.limits(),
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|error| unavailable(choice, error.to_string()))?;
+        let setup = WgpuSetup {
+            instance: wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle()),
+            adapter: adapter.clone(),
+            device,
+            queue,
+            backend: WgpuBackend::Auto,
+        };
+        Device::wgpu_options().setup(setup).init().map_err(|error| unavailable(choice, error.to_string()))
+    }
+
+    fn unavailable(choice: &DeviceChoice, problem: String) -> Error {
+        Error::DeviceUnavailable { device: choice.to_string(), problem }
+    }
+}

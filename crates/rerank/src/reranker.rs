@@ -1,0 +1,365 @@
+//! The engine: a model on a device, and the loop that runs requests through it.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossrank_model::{CrossEncoder, Family, ModelConfig, ModelError, PackedPairs, Precision};
+use crossrank_tokenizer::{Limits, PairIds, PairTokenizer, WindowRule};
+
+use crate::batch_plan::BatchPlan;
+use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, pass_bytes};
+use crate::device::{DeviceInfo, DeviceKind};
+use crate::pairs::{Pairs, prepare, texts};
+use crate::ranking::order;
+use crate::{
+    Control, Error, Languages, LoadOptions, ModelFiles, PairScore, Progress, Ranked, Request, Response,
+    ScoreOptions, Usage, Warning,
+};
+
+/// A cross-encoder that is ready to rank. Shared between threads by reference.
+pub struct Reranker {
+    model: CrossEncoder,
+    tokenizer: PairTokenizer,
+    summary: ModelSummary,
+    budget: Budget,
+    window: WindowRule,
+    languages: Languages,
+    /// Tokens per second of the latest forward passes, as f64 bits; 0 before the first.
+    rate: AtomicU64,
+}
+
+/// What a loaded model is.
+#[derive(Debug, Clone)]
+pub struct ModelSummary {
+    /// Its name.
+    pub name: String,
+    /// Its dimensions.
+    pub config: ModelConfig,
+    /// Tokens of the longest pair, special tokens included.
+    pub max_tokens: usize,
+    /// Bytes of its weight files.
+    pub weight_bytes: u64,
+    /// How its weights are kept.
+    pub precision: Precision,
+    /// Where it runs.
+    pub device: DeviceInfo,
+}
+
+impl Reranker {
+    /// Loads a model onto a device.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a configuration or weights that are not supported or do not fit together,
+    /// [`Error::Tokenizer`] and [`Error::TokenizerMismatch`], [`Error::DeviceUnavailable`].
+    pub fn load(files: ModelFiles, options: &LoadOptions) -> Result<Self, Error> {
+        let config = ModelConfig::from_json(&files.config_json)?;
+        let tokenizer = PairTokenizer::from_bytes(&files.tokenizer_json)?;
+        check_tokenizer(&tokenizer, &config)?;
+        let max_tokens = options.max_tokens.unwrap_or(usize::MAX).min(config.max_tokens());
+        if max_tokens < tokenizer.special_tokens() + 2 {
+            return Err(crate::request::option("max_tokens", max_tokens, "room for a query and a document"));
+        }
+        let opened = crate::device::open(&options.device)?;
+        let default = if opened.info.kind != DeviceKind::Cpu && opened.info.f16 {
+            Precision::F16
+        } else {
+            Precision::F32
+        };
+        let precision = options.precision.unwrap_or(default);
+        if precision == Precision::F16 && !opened.info.f16 {
+            return Err(Error::DeviceUnavailable {
+                device: opened.info.name,
+                problem: "it does not compute in f16; use dtype f32".to_owned(),
+            });
+        }
+        let weight_bytes = files.checkpoint.total_bytes();
+        let model = CrossEncoder::load(config.clone(), files.checkpoint, precision, &opened.device)?;
+        Ok(Self {
+            model,
+            tokenizer,
+            budget: Budget {
+                bytes: options.memory_budget_bytes.unwrap_or(DEFAULT_BYTES),
+                buffer_bytes: opened.info.max_buffer_bytes.unwrap_or(u64::MAX),
+            },
+            summary: ModelSummary {
+                name: files.name,
+                config,
+                max_tokens,
+                weight_bytes,
+                precision,
+                device: opened.info,
+            },
+            window: options.window.unwrap_or(WindowRule::Cohere),
+            languages: options.languages,
+            rate: AtomicU64::new(0),
+        })
+    }
+
+    /// What was loaded.
+    pub fn model(&self) -> &ModelSummary {
+        &self.summary
+    }
+
+    /// Ranks the documents of a request, best first.
+    ///
+    /// # Errors
+    /// `invalid_input` errors for the request, [`Error::OutOfMemory`] when one pair alone exceeds the
+    /// budget, [`Error::Model`] when the device fails.
+    pub fn rerank(&self, request: &Request) -> Result<Response, Error> {
+        self.rerank_with(request, &Control::default())
+    }
+
+    /// [`Self::rerank`], followed and stopped through `control`.
+    ///
+    /// # Errors
+    /// As [`Self::rerank`], and [`Error::Cancelled`].
+    pub fn rerank_with(&self, request: &Request, control: &Control<'_>) -> Result<Response, Error> {
+        pollster::block_on(self.rerank_async(request, control))
+    }
+
+    /// [`Self::rerank_with`] for callers that must not block, as in a browser.
+    ///
+    /// # Errors
+    /// As [`Self::rerank_with`].
+    pub async fn rerank_async(&self, request: &Request, control: &Control<'_>) -> Result<Response, Error> {
+        let started = Instant::now();
+        request.validate()?;
+        let texts = texts(request)?;
+        let rule = request.window.unwrap_or(self.window);
+        let Pairs { pairs, of_document, mut warnings, search_units } =
+            prepare(&self.tokenizer, request, &texts, rule, self.summary.max_tokens)?;
+        let tokenized = Instant::now();
+        let all_texts = std::iter::once(request.query.as_str()).chain(texts.iter().map(String::as_str));
+        warnings.extend(
+            crate::language::mismatch(self.languages, all_texts)
+                .map(|found| Warning::LanguageMismatch { found }),
+        );
+
+        let deadline = request.deadline_ms.map(|ms| started + Duration::from_millis(ms));
+        let mut run = Run::new(self, &pairs, deadline);
+        while run.step(control).await? {
+            if let Some(report) = control.on_partial {
+                report(ranked(&run.logits, &of_document));
+            }
+        }
+        let scored = document_logits(&run.logits, &of_document);
+        let total = scored.len();
+        let reached = scored.iter().flatten().count();
+        if reached < total {
+            warnings.push(Warning::DeadlineReached { scored: reached, total });
+        }
+        let mut usage = run.usage();
+        usage.search_units = search_units;
+        usage.tokenize_ms = milliseconds(tokenized - started);
+        usage.elapsed_ms = milliseconds(started.elapsed());
+        Ok(Response { results: self.results(request, &run.logits, &of_document), warnings, usage })
+    }
+
+    /// The logit of every pair, in input order; long pairs are truncated, not split.
+    ///
+    /// # Errors
+    /// As [`Self::rerank`].
+    pub fn compute_score(
+        &self,
+        pairs: &[(String, String)],
+        options: &ScoreOptions,
+    ) -> Result<Vec<PairScore>, Error> {
+        let pairs: Vec<PairIds> = pairs
+            .iter()
+            .map(|(query, document)| self.tokenize(query, document, options))
+            .collect::<Result<_, _>>()?;
+        let mut run = Run::new(self, &pairs, None);
+        while pollster::block_on(run.step(&Control::default()))? {}
+        let scores = run.logits.iter().zip(&pairs).enumerate();
+        Ok(scores
+            .filter_map(|(index, (logit, pair))| {
+                logit.map(|logit| PairScore { index, logit, tokens: pair.ids.len() })
+            })
+            .collect())
+    }
+
+    /// The token ids of one pair, special tokens included, cut to `options`.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`], and `invalid_input` for a length that leaves no room for text.
+    pub fn tokenize(&self, query: &str, document: &str, options: &ScoreOptions) -> Result<PairIds, Error> {
+        let max_length = options.max_length.unwrap_or(usize::MAX).min(self.summary.max_tokens);
+        let limits = Limits { max_length, truncation: options.truncation, max_query_tokens: None };
+        Ok(self.tokenizer.encode(query, document, &limits)?)
+    }
+
+    fn results(
+        &self,
+        request: &Request,
+        logits: &[Option<f32>],
+        of_document: &[Range<usize>],
+    ) -> Vec<Ranked> {
+        let mut results = ranked(logits, of_document);
+        if let Some(min_score) = request.min_score {
+            results.retain(|result| result.score().is_none_or(|score| score >= min_score));
+        }
+        results.truncate(request.top_n.unwrap_or(usize::MAX));
+        if request.return_documents {
+            results
+                .iter_mut()
+                .for_each(|result| result.document = Some(request.documents[result.index].clone()));
+        }
+        results
+    }
+
+    fn rate(&self) -> Option<f64> {
+        let rate = f64::from_bits(self.rate.load(Ordering::Relaxed));
+        (rate > 0.0).then_some(rate)
+    }
+}
+
+/// Pairs on their way through the model, one forward pass a step.
+struct Run<'a> {
+    reranker: &'a Reranker,
+    pairs: &'a [PairIds],
+    lengths: Vec<usize>,
+    plan: BatchPlan,
+    deadline: Option<Instant>,
+    logits: Vec<Option<f32>>,
+    done: usize,
+    batches: usize,
+    tokens: usize,
+    compute: Duration,
+}
+
+impl<'a> Run<'a> {
+    fn new(reranker: &'a Reranker, pairs: &'a [PairIds], deadline: Option<Instant>) -> Self {
+        let lengths: Vec<usize> = pairs.iter().map(|pair| pair.ids.len()).collect();
+        let plan = match deadline {
+            // Under a deadline the first stage's best must come first.
+            Some(_) => BatchPlan::in_order(pairs.len()),
+            None => BatchPlan::sorted(&lengths, |batch| fits(reranker, &lengths, batch)),
+        };
+        let logits = vec![None; pairs.len()];
+        Self {
+            reranker,
+            pairs,
+            lengths,
+            plan,
+            deadline,
+            logits,
+            done: 0,
+            batches: 0,
+            tokens: 0,
+            compute: Duration::ZERO,
+        }
+    }
+
+    /// Runs the next forward pass; false when there is none or the deadline has come.
+    async fn step(&mut self, control: &Control<'_>) -> Result<bool, Error> {
+        control.cancel.check()?;
+        let Some(batch) = self.next_batch() else { return Ok(false) };
+        let tokens: usize = batch.iter().map(|&pair| self.lengths[pair]).sum();
+        let longest = batch.iter().map(|&pair| self.lengths[pair]).max().unwrap_or(0);
+        let needed = pass_bytes(&self.reranker.summary.config, tokens, longest);
+        let Some(logits) = self.forward(&batch, needed).await? else {
+            if self.plan.halve(batch) {
+                return Ok(true);
+            }
+            return Err(Error::OutOfMemory { tokens, needed, available: self.reranker.budget.bytes });
+        };
+        for (&pair, logit) in batch.iter().zip(logits) {
+            self.logits[pair] = Some(logit);
+        }
+        self.done += batch.len();
+        self.tokens += tokens;
+        self.batches += 1;
+        if let Some(report) = control.on_progress {
+            report(Progress { pairs_done: self.done, pairs_total: self.pairs.len() });
+        }
+        Ok(true)
+    }
+
+    fn next_batch(&mut self) -> Option<Vec<usize>> {
+        let Some(deadline) = self.deadline else { return self.plan.next_batch() };
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        // The first pair is scored in any case: an answer that ranks nothing helps nobody.
+        if remaining.is_zero() && self.done > 0 {
+            return None;
+        }
+        let (reranker, lengths) = (self.reranker, &self.lengths);
+        self.plan.next_within(lengths, remaining, reranker.rate(), |batch| fits(reranker, lengths, batch))
+    }
+
+    /// The logits of one pass; `None` if there is no memory for it.
+    async fn forward(&mut self, batch: &[usize], needed: u64) -> Result<Option<Vec<f32>>, Error> {
+        let single = [batch[0]];
+        if !fits(self.reranker, &self.lengths, batch) && batch == single || !can_allocate(needed) {
+            return Ok(None);
+        }
+        let mut packed = PackedPairs::default();
+        batch.iter().for_each(|&pair| packed.push(&self.pairs[pair].ids, &self.pairs[pair].type_ids));
+        let started = Instant::now();
+        let logits = match self.reranker.model.forward(&packed).await {
+            Err(ModelError::Device { problem }) if is_out_of_memory(&problem) => return Ok(None),
+            result => result?,
+        };
+        let elapsed = started.elapsed();
+        self.compute += elapsed;
+        let rate = packed.tokens() as f64 / elapsed.as_secs_f64().max(1e-9);
+        self.reranker.rate.store(rate.to_bits(), Ordering::Relaxed);
+        Ok(Some(logits))
+    }
+
+    fn usage(&self) -> Usage {
+        Usage {
+            tokens: self.tokens,
+            pairs: self.done,
+            batches: self.batches,
+            compute_ms: milliseconds(self.compute),
+            ..Usage::default()
+        }
+    }
+}
+
+fn fits(reranker: &Reranker, lengths: &[usize], batch: &[usize]) -> bool {
+    reranker.budget.fits(&reranker.summary.config, batch.iter().map(|&pair| lengths[pair]))
+}
+
+/// A document's logit is its best window's; it has none until all its windows are scored.
+fn document_logits(logits: &[Option<f32>], of_document: &[Range<usize>]) -> Vec<Option<f32>> {
+    let best = |windows: &Range<usize>| {
+        let scored: Option<Vec<f32>> = logits[windows.clone()].iter().copied().collect();
+        scored?.into_iter().max_by(f32::total_cmp)
+    };
+    of_document.iter().map(best).collect()
+}
+
+fn ranked(logits: &[Option<f32>], of_document: &[Range<usize>]) -> Vec<Ranked> {
+    let logits = document_logits(logits, of_document);
+    order(&logits).into_iter().map(|index| Ranked { index, logit: logits[index], document: None }).collect()
+}
+
+fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<(), Error> {
+    let mismatch = |problem| Err(Error::TokenizerMismatch { problem });
+    if tokenizer.vocab_size() > config.vocab_size {
+        let (found, expected) = (tokenizer.vocab_size(), config.vocab_size);
+        return mismatch(format!("it has {found} tokens, the model's vocabulary {expected}"));
+    }
+    let types = if config.family == Family::Bert { 2 } else { 1 };
+    if config.type_vocab_size < types {
+        return mismatch(format!("the model has {} token types", config.type_vocab_size));
+    }
+    match tokenizer.pad_id() {
+        Some(id) if id != config.pad_token_id => {
+            mismatch(format!("its padding token is {id}, the model's {}", config.pad_token_id))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What wgpu and CubeCL call it.
+fn is_out_of_memory(problem: &str) -> bool {
+    let problem = problem.to_lowercase();
+    ["out of memory", "outofmemory", "buffertoobig", "too big"].iter().any(|words| problem.contains(words))
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

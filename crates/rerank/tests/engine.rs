@@ -1,0 +1,261 @@
+//! The engine on the real default model.
+
+use std::path::PathBuf;
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use crossrank::{
+    CancelToken, Control, Document, Error, Languages, LoadOptions, ModelFiles, Precision, Request, Reranker,
+    Response, ScoreOptions, Warning, WindowRule,
+};
+
+const QUERY: &str = "How many people live in Berlin?";
+const BERLIN: [&str; 3] = [
+    "Berlin had a population of 3,520,031 registered inhabitants in an area of 891.82 square kilometers.",
+    "Berlin is well known for its museums.",
+    "New York City is famous for the Metropolitan Museum of Art.",
+];
+
+static RERANKER: LazyLock<Reranker> = LazyLock::new(|| load(&LoadOptions::default()));
+
+fn load(options: &LoadOptions) -> Reranker {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/default");
+    Reranker::load(ModelFiles::open_folder(&folder).unwrap(), options).unwrap()
+}
+
+fn request(documents: impl IntoIterator<Item = String>) -> Request {
+    Request::new(QUERY, documents.into_iter().map(Document::from).collect())
+}
+
+/// Documents of lognormal length, median 200 tokens, sigma 0.6, at most 512: the usual spread.
+fn ragged(count: usize) -> Vec<String> {
+    let words =
+        ["berlin", "people", "river", "census", "museum", "district", "live", "number", "old", "growth"];
+    let mut state = 42_u64;
+    let mut uniform = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    (0..count)
+        .map(|_| {
+            let normal = (-2.0 * (1.0 - uniform()).ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
+            let length = (200.0 * (0.6 * normal).exp()).min(500.0) as usize;
+            (0..length).map(|_| words[(uniform() * 10.0) as usize]).collect::<Vec<_>>().join(" ")
+        })
+        .collect()
+}
+
+fn logits(response: &Response) -> Vec<f32> {
+    let mut logits = vec![f32::NAN; response.results.len()];
+    response.results.iter().for_each(|result| logits[result.index] = result.logit.unwrap());
+    logits
+}
+
+fn assert_same_logits(left: &[f32], right: &[f32]) {
+    for (left, right) in left.iter().zip(right) {
+        // Only the order of summation inside a matrix product differs.
+        assert!((left - right).abs() <= 1e-5 * left.abs().max(1.0), "{left} {right}");
+    }
+}
+
+#[test]
+fn scores_the_model_cards_example() {
+    let response = RERANKER.rerank(&request(BERLIN.map(str::to_owned))).unwrap();
+    // The model card's values for the float model are 9.3, -4.0 and -11.2; int8 weights move them a little.
+    for (found, expected) in logits(&response).iter().zip([9.3, -4.0, -11.2]) {
+        assert!((found - expected).abs() < 0.35, "{found} {expected}");
+    }
+    assert_eq!(response.results.iter().map(|result| result.index).collect::<Vec<_>>(), [0, 1, 2]);
+    assert!(response.warnings.is_empty() && response.results[0].score().unwrap() > 0.999);
+}
+
+#[test]
+fn fifty_ragged_documents_pack_without_padding() {
+    let response = RERANKER.rerank(&request(ragged(50))).unwrap();
+    let usage = &response.usage;
+    println!("{} tokens in {} passes, padding {:.3}", usage.tokens, usage.batches, usage.padding);
+    assert!(usage.padding <= 0.02);
+    assert!(usage.batches <= usage.tokens / 1024, "{} passes", usage.batches);
+}
+
+#[test]
+fn a_tight_memory_budget_gives_the_same_answer_in_more_passes() {
+    let documents = ragged(12);
+    let whole = RERANKER.rerank(&request(documents.clone())).unwrap();
+    let tight = load(&LoadOptions { memory_budget_bytes: Some(20 << 20), ..LoadOptions::default() });
+    let parts = tight.rerank(&request(documents)).unwrap();
+    assert!(parts.usage.batches > whole.usage.batches);
+    assert_same_logits(&logits(&whole), &logits(&parts));
+}
+
+#[test]
+fn a_budget_too_small_for_one_pair_says_how_much_it_needs() {
+    let tiny = load(&LoadOptions { memory_budget_bytes: Some(1 << 20), ..LoadOptions::default() });
+    let error = tiny.rerank(&request(ragged(2))).unwrap_err();
+    assert!(matches!(error, Error::OutOfMemory { available: 1_048_576, .. }), "{error}");
+    assert_eq!(error.code(), "out_of_memory");
+}
+
+#[test]
+fn the_order_of_documents_never_changes_a_score() {
+    let mut documents = ragged(9);
+    let forward = RERANKER.rerank(&request(documents.clone())).unwrap();
+    documents.reverse();
+    let mut backward = logits(&RERANKER.rerank(&request(documents)).unwrap());
+    backward.reverse();
+    assert_same_logits(&logits(&forward), &backward);
+}
+
+#[test]
+fn equal_documents_keep_their_order() {
+    let response =
+        RERANKER.rerank(&request([BERLIN[1], BERLIN[0], BERLIN[1], BERLIN[0]].map(str::to_owned))).unwrap();
+    assert_eq!(response.results.iter().map(|result| result.index).collect::<Vec<_>>(), [1, 3, 0, 2]);
+}
+
+#[test]
+fn the_best_window_of_a_long_document_counts() {
+    let filler = "The museum island has many old buildings and a river. ".repeat(120);
+    let long = format!("{filler}{} {filler}", BERLIN[0]);
+    let mut asked = request([long.clone(), filler.clone()]);
+    for rule in [WindowRule::Cohere, WindowRule::Jina] {
+        asked.window = Some(rule);
+        let response = RERANKER.rerank(&asked).unwrap();
+        assert!(response.usage.pairs > 6, "{} windows", response.usage.pairs);
+        assert_eq!(response.results[0].index, 0);
+        assert!(response.results[0].logit.unwrap() > response.results[1].logit.unwrap() + 3.0, "{rule:?}");
+    }
+    asked.window = Some(WindowRule::None);
+    let response = RERANKER.rerank(&asked).unwrap();
+    assert_eq!(
+        (response.usage.pairs, response.warnings),
+        (2, vec![Warning::DocumentsTruncated { documents: 2 }])
+    );
+}
+
+#[test]
+fn a_deadline_answers_in_time_with_the_first_documents_scored() {
+    RERANKER.rerank(&request(ragged(2))).unwrap();
+    let mut asked = request(ragged(400));
+    asked.deadline_ms = Some(200);
+    let started = Instant::now();
+    let response = RERANKER.rerank(&asked).unwrap();
+    let elapsed = started.elapsed();
+    let scored = response.results.iter().filter(|result| result.logit.is_some()).count();
+    println!("{scored} of 400 documents in {elapsed:?}");
+    assert!(elapsed < Duration::from_millis(400), "{elapsed:?}");
+    assert!(scored >= 1 && scored < 400);
+    assert_eq!(response.warnings, [Warning::DeadlineReached { scored, total: 400 }]);
+    let rest: Vec<usize> = response.results[scored..].iter().map(|result| result.index).collect();
+    assert_eq!(rest, (scored..400).collect::<Vec<_>>(), "the first stage's order");
+}
+
+#[test]
+fn cancelling_stops_within_one_pass_and_frees_the_model() {
+    let (asked, cancel) = (request(ragged(400)), CancelToken::default());
+    let control = Control { cancel: cancel.clone(), ..Control::default() };
+    let stopped = std::thread::scope(|scope| {
+        let running = scope.spawn(|| RERANKER.rerank_with(&asked, &control));
+        std::thread::sleep(Duration::from_millis(300));
+        cancel.cancel();
+        let cancelled = Instant::now();
+        assert!(matches!(running.join().unwrap(), Err(Error::Cancelled)));
+        cancelled.elapsed()
+    });
+    println!("stopped {stopped:?} after the call");
+    // One pass of about 2,048 tokens is about half a second on two cores; 400 documents are 20 seconds.
+    assert!(stopped < Duration::from_secs(4), "{stopped:?}");
+    assert!(RERANKER.rerank(&request(BERLIN.map(str::to_owned))).is_ok());
+}
+
+#[test]
+fn progress_and_partial_rankings_grow_to_the_whole() {
+    let (asked, seen) = (request(ragged(40)), Mutex::new(Vec::new()));
+    let on_partial = |partial: Vec<crossrank::Ranked>| {
+        seen.lock().unwrap().push(partial.iter().filter(|result| result.logit.is_some()).count());
+    };
+    let progress = Mutex::new(Vec::new());
+    let on_progress =
+        |step: crossrank::Progress| progress.lock().unwrap().push((step.pairs_done, step.pairs_total));
+    let control =
+        Control { on_progress: Some(&on_progress), on_partial: Some(&on_partial), ..Control::default() };
+    let response = RERANKER.rerank_with(&asked, &control).unwrap();
+    let (seen, progress) = (seen.into_inner().unwrap(), progress.into_inner().unwrap());
+    assert!(seen.len() == response.usage.batches && seen.len() > 1 && seen.is_sorted());
+    assert_eq!((*seen.last().unwrap(), *progress.last().unwrap()), (40, (40, 40)));
+}
+
+#[test]
+fn top_n_min_score_and_documents_shape_the_answer() {
+    let mut asked = request(BERLIN.map(str::to_owned));
+    asked.top_n = Some(2);
+    asked.return_documents = true;
+    let response = RERANKER.rerank(&asked).unwrap();
+    assert_eq!(response.results.len(), 2);
+    assert_eq!(response.results[0].document, Some(BERLIN[0].into()));
+    asked.min_score = Some(0.5);
+    assert_eq!(RERANKER.rerank(&asked).unwrap().results.len(), 1);
+    asked.top_n = Some(99);
+    asked.min_score = None;
+    assert_eq!(RERANKER.rerank(&asked).unwrap().results.len(), 3);
+}
+
+#[test]
+fn compute_score_agrees_with_rerank_and_takes_empty_text() {
+    let pairs: Vec<(String, String)> =
+        BERLIN.iter().map(|document| (QUERY.to_owned(), (*document).to_owned())).collect();
+    let scores = RERANKER.compute_score(&pairs, &ScoreOptions::default()).unwrap();
+    let ranked = logits(&RERANKER.rerank(&request(BERLIN.map(str::to_owned))).unwrap());
+    assert_same_logits(&scores.iter().map(|score| score.logit).collect::<Vec<_>>(), &ranked);
+    let empty = RERANKER.compute_score(&[(String::new(), String::new())], &ScoreOptions::default()).unwrap();
+    assert_eq!(empty[0].tokens, 3);
+}
+
+#[test]
+fn text_in_another_language_is_answered_with_a_warning() {
+    let english = load(&LoadOptions { languages: Languages::English, ..LoadOptions::default() });
+    let documents = ["柏林有三百五十万居民。".to_owned(), "柏林以博物馆闻名。".to_owned()];
+    let asked = Request::new("柏林有多少人口？", documents.map(Document::from).to_vec());
+    let response = english.rerank(&asked).unwrap();
+    assert_eq!(response.warnings[0].code(), "language_mismatch");
+    assert_eq!(response.results.len(), 2);
+}
+
+#[test]
+fn impossible_requests_say_what_to_pass() {
+    let refuse = |change: fn(&mut Request)| {
+        let mut asked = request(BERLIN.map(str::to_owned));
+        change(&mut asked);
+        let error = RERANKER.rerank(&asked).unwrap_err();
+        assert_eq!(error.code(), "invalid_input");
+        error.to_string()
+    };
+    assert!(refuse(|asked| asked.query = " \n".to_owned()).contains("query is empty"));
+    assert!(refuse(|asked| asked.documents.clear()).contains("no documents"));
+    assert!(refuse(|asked| asked.documents = vec!["x".into(); 10_001]).contains("10001 documents"));
+    assert!(refuse(|asked| asked.top_n = Some(0)).contains("top_n 0"));
+    assert!(refuse(|asked| asked.max_tokens_per_doc = 0).contains("max_tokens_per_doc 0"));
+    assert!(refuse(|asked| asked.min_score = Some(7.0)).contains("min_score 7"));
+    assert!(refuse(|asked| asked.rank_fields = Some(vec![])).contains("rank_fields"));
+}
+
+#[test]
+fn a_document_of_five_megabytes_is_read_to_its_limit() {
+    let response =
+        RERANKER.rerank(&request(["berlin people ".repeat(380_000), BERLIN[0].to_owned()])).unwrap();
+    assert_eq!(response.results[0].index, 1);
+    assert_eq!(response.warnings, [Warning::DocumentsTruncated { documents: 1 }]);
+}
+
+#[test]
+fn every_precision_keeps_the_order_of_a_clear_example() {
+    for precision in [Precision::Q8, Precision::Q4] {
+        let rounded = load(&LoadOptions { precision: Some(precision), ..LoadOptions::default() });
+        let response = rounded.rerank(&request(BERLIN.map(str::to_owned))).unwrap();
+        assert_eq!(response.results.iter().map(|result| result.index).collect::<Vec<_>>(), [0, 1, 2]);
+    }
+    let options = LoadOptions { precision: Some(Precision::F16), ..LoadOptions::default() };
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/default");
+    let refused = Reranker::load(ModelFiles::open_folder(&folder).unwrap(), &options).err().unwrap();
+    assert_eq!(refused.code(), "device_unavailable");
+}

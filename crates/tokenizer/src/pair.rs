@@ -1,0 +1,132 @@
+//! A tokenizer for pairs, loaded from a model's `tokenizer.json`.
+
+use tokenizers::{Encoding, Token, Tokenizer};
+
+use crate::{Limits, TokenizerError, truncated_lengths};
+
+/// Token ids of a (query, document) pair, special tokens included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairIds {
+    /// The ids.
+    pub ids: Vec<u32>,
+    /// The token type of each id: all 0 in XLM-RoBERTa, 0 and 1 in BERT.
+    pub type_ids: Vec<u32>,
+}
+
+/// Turns pairs of texts into token ids.
+pub struct PairTokenizer {
+    tokenizer: Tokenizer,
+    template: Template,
+    vocab_size: usize,
+}
+
+/// Special tokens around the two texts, as (id, type id), and the texts' own type ids.
+struct Template {
+    prefix: Vec<(u32, u32)>,
+    query_type: u32,
+    middle: Vec<(u32, u32)>,
+    document_type: u32,
+    suffix: Vec<(u32, u32)>,
+}
+
+impl PairTokenizer {
+    /// Loads the content of a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Load`] for anything but a tokenizer, [`TokenizerError::NoPairTemplate`] for one
+    /// that does not join pairs.
+    pub fn from_bytes(tokenizer_json: &[u8]) -> Result<Self, TokenizerError> {
+        let mut tokenizer = Tokenizer::from_bytes(tokenizer_json).map_err(TokenizerError::Load)?;
+        tokenizer.with_truncation(None).map_err(TokenizerError::Load)?;
+        tokenizer.with_padding(None);
+        let template = Template::of(&tokenizer)?;
+        let added =
+            tokenizer.get_added_vocabulary().get_vocab().values().max().map_or(0, |&id| id as usize + 1);
+        let vocab_size = added.max(tokenizer.get_vocab_size(false));
+        Ok(Self { tokenizer, template, vocab_size })
+    }
+
+    /// One more than the highest token id.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The id of the padding token, if there is one.
+    pub fn pad_id(&self) -> Option<u32> {
+        ["<pad>", "[PAD]"].into_iter().find_map(|token| self.tokenizer.token_to_id(token))
+    }
+
+    /// How many tokens the pair template adds: 4 in XLM-RoBERTa, 3 in BERT.
+    pub fn special_tokens(&self) -> usize {
+        self.template.prefix.len() + self.template.middle.len() + self.template.suffix.len()
+    }
+
+    /// The token ids of one text, without special tokens of the template.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Tokenize`].
+    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let encoding = self
+            .tokenizer
+            .encode_fast(text, false)
+            .map_err(|source| TokenizerError::Tokenize { bytes: text.len(), source })?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Joins a query and a document as the model's template says.
+    pub fn pair(&self, query: &[u32], document: &[u32]) -> PairIds {
+        let Template { prefix, query_type, middle, document_type, suffix } = &self.template;
+        let text = |ids: &[u32], type_id: u32| ids.iter().map(move |&id| (id, type_id)).collect::<Vec<_>>();
+        let parts = [prefix, &text(query, *query_type), middle, &text(document, *document_type), suffix];
+        let (ids, type_ids) = parts.into_iter().flatten().copied().unzip();
+        PairIds { ids, type_ids }
+    }
+
+    /// Tokenizes a pair and cuts it to `limits`.
+    ///
+    /// # Errors
+    /// [`TokenizerError::NoRoom`] for a limit below the special tokens and one token,
+    /// [`TokenizerError::Tokenize`].
+    pub fn encode(&self, query: &str, document: &str, limits: &Limits) -> Result<PairIds, TokenizerError> {
+        let (max_length, special_tokens) = (limits.max_length, self.special_tokens());
+        if max_length <= special_tokens {
+            return Err(TokenizerError::NoRoom { max_length, special_tokens });
+        }
+        let (mut query, mut document) = (self.tokenize(query)?, self.tokenize(document)?);
+        query.truncate(limits.max_query_tokens.unwrap_or(usize::MAX));
+        let room = max_length - special_tokens;
+        let (kept_query, kept_document) =
+            truncated_lengths(query.len(), document.len(), room, limits.truncation);
+        query.truncate(kept_query);
+        document.truncate(kept_document);
+        Ok(self.pair(&query, &document))
+    }
+}
+
+/// Ids that no vocabulary has, to find the two texts again in a processed pair.
+const QUERY_MARK: u32 = u32::MAX;
+const DOCUMENT_MARK: u32 = u32::MAX - 1;
+
+impl Template {
+    /// Lets the tokenizer's own post-processor join two marked texts and reads the template off the result.
+    fn of(tokenizer: &Tokenizer) -> Result<Self, TokenizerError> {
+        let marked = |id| Encoding::from_tokens(vec![Token::new(id, String::new(), (0, 0))], 0);
+        let joined = tokenizer
+            .post_process(marked(QUERY_MARK), Some(marked(DOCUMENT_MARK)), true)
+            .map_err(TokenizerError::Load)?;
+        let tokens: Vec<(u32, u32)> =
+            joined.get_ids().iter().copied().zip(joined.get_type_ids().iter().copied()).collect();
+        let place = |mark| tokens.iter().position(|&(id, _)| id == mark);
+        match (place(QUERY_MARK), place(DOCUMENT_MARK)) {
+            // Without a post-processor the texts stand side by side.
+            (Some(query), Some(document)) if query + 1 < document => Ok(Self {
+                prefix: tokens[..query].to_vec(),
+                query_type: tokens[query].1,
+                middle: tokens[query + 1..document].to_vec(),
+                document_type: tokens[document].1,
+                suffix: tokens[document + 1..].to_vec(),
+            }),
+            _ => Err(TokenizerError::NoPairTemplate),
+        }
+    }
+}
