@@ -65,6 +65,11 @@ impl CrossEncoder {
         self.precision
     }
 
+    /// Bytes of device memory that hold weights and working data; `None` on devices that do not count.
+    pub fn device_bytes_in_use(&self) -> Option<u64> {
+        self.device.memory_pool_usage().map(|usage| usage.bytes_in_use)
+    }
+
     /// One logit per pair, in order.
     ///
     /// # Errors

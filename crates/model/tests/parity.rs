@@ -58,8 +58,12 @@ fn agrees_with_transformers(fixture: &str) {
     let worst = worst(&logits, &golden.logits);
     println!("{fixture}: {} pairs, largest relative difference {worst:.1e}", logits.len());
     assert!(worst <= TOLERANCE, "{fixture}: {worst:e}");
-    for (mutant, difference) in &golden.mutants {
-        assert!(*difference > 2.0 * TOLERANCE || fixture != "xlmr", "{mutant} would not be noticed");
+    // What the same pairs do to wrong mathematics, as the script that made them measured it.
+    for mutant in ["tanh_gelu", "positions_off_by_one", "query_and_key_swapped", "no_padding_mask"] {
+        assert!(golden.mutants[mutant] > 20.0 * TOLERANCE, "{fixture}: {mutant} would not be noticed");
+    }
+    if fixture == "xlmr-small-embeddings" {
+        assert!(golden.mutants["eps_1e-12"] > 20.0 * TOLERANCE);
     }
 }
 

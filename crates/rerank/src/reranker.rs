@@ -101,6 +101,11 @@ impl Reranker {
         &self.summary
     }
 
+    /// Bytes of device memory in use, on devices that count them: a GPU.
+    pub fn device_bytes_in_use(&self) -> Option<u64> {
+        self.model.device_bytes_in_use()
+    }
+
     /// Ranks the documents of a request, best first.
     ///
     /// # Errors
