@@ -1,1 +1,15 @@
-//! crossrank-hub
+//! The models that have a name, and their files on this machine.
+//!
+//! Files lie where Python's `huggingface_hub` puts them, so each program finds what the other downloaded.
+
+mod cache;
+mod client;
+mod download;
+mod error;
+mod hub;
+mod list;
+mod pull;
+
+pub use error::HubError;
+pub use hub::{Hub, Progress};
+pub use list::{ModelEntry, ModelFile, ModelList};

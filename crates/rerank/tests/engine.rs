@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex};
-use std::time::{Duration, Instant};
 
 use crossrank::{
-    CancelToken, Control, Document, Error, Languages, LoadOptions, ModelFiles, Precision, Request, Reranker,
-    Response, ScoreOptions, Warning, WindowRule,
+    Control, Document, Error, Languages, LoadOptions, ModelFiles, Precision, Request, Reranker, Response,
+    ScoreOptions, Warning, WindowRule,
 };
+
+mod ragged;
+use ragged::ragged;
 
 const QUERY: &str = "How many people live in Berlin?";
 const BERLIN: [&str; 3] = [
@@ -25,24 +27,6 @@ fn load(options: &LoadOptions) -> Reranker {
 
 fn request(documents: impl IntoIterator<Item = String>) -> Request {
     Request::new(QUERY, documents.into_iter().map(Document::from).collect())
-}
-
-/// Documents of lognormal length, median 200 tokens, sigma 0.6, at most 512: the usual spread.
-fn ragged(count: usize) -> Vec<String> {
-    let words =
-        ["berlin", "people", "river", "census", "museum", "district", "live", "number", "old", "growth"];
-    let mut state = 42_u64;
-    let mut uniform = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 11) as f64 / (1_u64 << 53) as f64
-    };
-    (0..count)
-        .map(|_| {
-            let normal = (-2.0 * (1.0 - uniform()).ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
-            let length = (200.0 * (0.6 * normal).exp()).min(500.0) as usize;
-            (0..length).map(|_| words[(uniform() * 10.0) as usize]).collect::<Vec<_>>().join(" ")
-        })
-        .collect()
 }
 
 fn logits(response: &Response) -> Vec<f32> {
@@ -131,41 +115,6 @@ fn the_best_window_of_a_long_document_counts() {
         (response.usage.pairs, response.warnings),
         (2, vec![Warning::DocumentsTruncated { documents: 2 }])
     );
-}
-
-#[test]
-fn a_deadline_answers_in_time_with_the_first_documents_scored() {
-    RERANKER.rerank(&request(ragged(2))).unwrap();
-    let mut asked = request(ragged(400));
-    asked.deadline_ms = Some(200);
-    let started = Instant::now();
-    let response = RERANKER.rerank(&asked).unwrap();
-    let elapsed = started.elapsed();
-    let scored = response.results.iter().filter(|result| result.logit.is_some()).count();
-    println!("{scored} of 400 documents in {elapsed:?}");
-    assert!(elapsed < Duration::from_millis(400), "{elapsed:?}");
-    assert!(scored >= 1 && scored < 400);
-    assert_eq!(response.warnings, [Warning::DeadlineReached { scored, total: 400 }]);
-    let rest: Vec<usize> = response.results[scored..].iter().map(|result| result.index).collect();
-    assert_eq!(rest, (scored..400).collect::<Vec<_>>(), "the first stage's order");
-}
-
-#[test]
-fn cancelling_stops_within_one_pass_and_frees_the_model() {
-    let (asked, cancel) = (request(ragged(400)), CancelToken::default());
-    let control = Control { cancel: cancel.clone(), ..Control::default() };
-    let stopped = std::thread::scope(|scope| {
-        let running = scope.spawn(|| RERANKER.rerank_with(&asked, &control));
-        std::thread::sleep(Duration::from_millis(300));
-        cancel.cancel();
-        let cancelled = Instant::now();
-        assert!(matches!(running.join().unwrap(), Err(Error::Cancelled)));
-        cancelled.elapsed()
-    });
-    println!("stopped {stopped:?} after the call");
-    // One pass of about 2,048 tokens is about half a second on two cores; 400 documents are 20 seconds.
-    assert!(stopped < Duration::from_secs(4), "{stopped:?}");
-    assert!(RERANKER.rerank(&request(BERLIN.map(str::to_owned))).is_ok());
 }
 
 #[test]

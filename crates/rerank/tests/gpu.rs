@@ -51,7 +51,11 @@ fn lavapipe_gives_the_cpus_logits_and_order() {
     // The weights, 85 MB of f32 without the embedding table, are in the adapter's memory.
     let used = gpu.device_bytes_in_use().unwrap();
     assert!(used > 80_000_000, "{used} bytes on the adapter");
-    let worst = on_gpu.iter().zip(&on_cpu).map(|(gpu, cpu)| (gpu - cpu).abs() / cpu.abs().max(1.0)).fold(0.0, f32::max);
+    let worst = on_gpu
+        .iter()
+        .zip(&on_cpu)
+        .map(|(gpu, cpu)| (gpu - cpu).abs() / cpu.abs().max(1.0))
+        .fold(0.0, f32::max);
     println!("largest relative difference from the CPU: {worst:.1e} on {}", device.name);
     // Other kernels sum in another order; the issue allows 2e-4.
     assert!(worst <= 2e-4, "{worst:e}");
@@ -81,7 +85,8 @@ fn f16_on_lavapipe_keeps_the_order() {
 
 #[test]
 fn auto_never_takes_a_software_adapter() {
-    let Some(chosen) = load("auto_never_takes_a_software_adapter", "models/default", DeviceChoice::Auto, Precision::F32)
+    let Some(chosen) =
+        load("auto_never_takes_a_software_adapter", "models/default", DeviceChoice::Auto, Precision::F32)
     else {
         return;
     };
@@ -91,7 +96,8 @@ fn auto_never_takes_a_software_adapter() {
 #[test]
 fn an_unknown_adapter_is_refused_with_the_names_there_are() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/default");
-    let options = LoadOptions { device: DeviceChoice::Adapter("no such adapter".into()), ..LoadOptions::default() };
+    let options =
+        LoadOptions { device: DeviceChoice::Adapter("no such adapter".into()), ..LoadOptions::default() };
     let error = Reranker::load(ModelFiles::open_folder(&folder).unwrap(), &options).err().unwrap();
     assert_eq!(error.code(), "device_unavailable");
     assert!(error.to_string().contains("adapters found"), "{error}");

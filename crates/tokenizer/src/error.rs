@@ -16,7 +16,7 @@ pub enum TokenizerError {
     )]
     NoPairTemplate,
     /// A text could not be tokenized.
-    #[error("a text of {bytes} bytes cannot be tokenized")]
+    #[error("a text of {bytes} bytes cannot be tokenized; check that tokenizer.json is the model's own")]
     Tokenize {
         /// The text's length.
         bytes: usize,

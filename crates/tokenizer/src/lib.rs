@@ -6,7 +6,9 @@
 
 mod error;
 mod pair;
+mod piece_model;
 mod truncation;
+mod unigram;
 mod windows;
 
 pub use error::TokenizerError;

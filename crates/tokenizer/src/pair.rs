@@ -1,8 +1,19 @@
 //! A tokenizer for pairs, loaded from a model's `tokenizer.json`.
 
-use tokenizers::{Encoding, Token, Tokenizer};
+use tokenizers::{
+    DecoderWrapper, Encoding, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Token, TokenizerImpl,
+};
 
-use crate::{Limits, TokenizerError, truncated_lengths};
+use crate::{Limits, TokenizerError, piece_model::PieceModel, truncated_lengths};
+
+/// A `tokenizers` pipeline around our model.
+type Tokenizer = TokenizerImpl<
+    PieceModel,
+    NormalizerWrapper,
+    PreTokenizerWrapper,
+    PostProcessorWrapper,
+    DecoderWrapper,
+>;
 
 /// Token ids of a (query, document) pair, special tokens included.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,17 +47,18 @@ impl PairTokenizer {
     /// [`TokenizerError::Load`] for anything but a tokenizer, [`TokenizerError::NoPairTemplate`] for one
     /// that does not join pairs.
     pub fn from_bytes(tokenizer_json: &[u8]) -> Result<Self, TokenizerError> {
-        let mut tokenizer = Tokenizer::from_bytes(tokenizer_json).map_err(TokenizerError::Load)?;
+        let mut tokenizer: Tokenizer =
+            serde_json::from_slice(tokenizer_json).map_err(|problem| TokenizerError::Load(problem.into()))?;
         tokenizer.with_truncation(None).map_err(TokenizerError::Load)?;
         tokenizer.with_padding(None);
         let template = Template::of(&tokenizer)?;
-        let added =
-            tokenizer.get_added_vocabulary().get_vocab().values().max().map_or(0, |&id| id as usize + 1);
-        let vocab_size = added.max(tokenizer.get_vocab_size(false));
+        let added = tokenizer.get_added_vocabulary().get_vocab().values().copied();
+        let limit = added.chain(template.ids()).max().map_or(0, |id| id as usize + 1);
+        let vocab_size = limit.max(tokenizer.get_model().id_limit());
         Ok(Self { tokenizer, template, vocab_size })
     }
 
-    /// One more than the highest token id.
+    /// One more than the highest token id, added tokens included.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
     }
@@ -116,8 +128,11 @@ impl Template {
             .map_err(TokenizerError::Load)?;
         let tokens: Vec<(u32, u32)> =
             joined.get_ids().iter().copied().zip(joined.get_type_ids().iter().copied()).collect();
-        let place = |mark| tokens.iter().position(|&(id, _)| id == mark);
-        match (place(QUERY_MARK), place(DOCUMENT_MARK)) {
+        let once = |mark| {
+            let mut places = (0..tokens.len()).filter(|&place| tokens[place].0 == mark);
+            places.next().filter(|_| places.next().is_none())
+        };
+        match (once(QUERY_MARK), once(DOCUMENT_MARK)) {
             // Without a post-processor the texts stand side by side.
             (Some(query), Some(document)) if query + 1 < document => Ok(Self {
                 prefix: tokens[..query].to_vec(),
@@ -128,5 +143,10 @@ impl Template {
             }),
             _ => Err(TokenizerError::NoPairTemplate),
         }
+    }
+
+    /// The special tokens' ids.
+    fn ids(&self) -> impl Iterator<Item = u32> {
+        [&self.prefix, &self.middle, &self.suffix].into_iter().flatten().map(|&(id, _)| id)
     }
 }

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# The one door: ./build.sh run | test [--all] | check
+set -euo pipefail
+cd "$(dirname "$0")"
+
+usage() {
+  cat <<'TEXT'
+./build.sh run            build (CPU only) and rerank a sample with the embedded model
+./build.sh test [--all]   every test, GPU tests on Mesa's software Vulkan; --all adds the heavy ones
+./build.sh check          formatting, lints, dependency direction
+TEXT
+}
+
+say() { printf '\n==> %s\n' "$*" >&2; }
+
+need() { # need PROGRAM HOW
+  command -v "$1" >/dev/null || { echo "build.sh: $1 is missing; $2" >&2; exit 1; }
+}
+
+need_rust() {
+  need cargo "install Rust 1.95 or newer from https://rustup.rs"
+  need cc "install a C compiler (Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install)"
+}
+
+run() {
+  say "cargo build --release -p crossrank-cli"
+  cargo build --release -p crossrank-cli --locked
+  "${CARGO_TARGET_DIR:-target}/release/crossrank" rerank --sample
+}
+
+# Mesa's lavapipe computes Vulkan on the CPU: the GPU path is tested on every machine that has it.
+need_lavapipe() {
+  [ "$(uname)" = Linux ] || return 0
+  compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' >/dev/null && return 0
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "apt-get install mesa-vulkan-drivers"
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers >/dev/null
+  else
+    echo "build.sh: GPU tests need mesa-vulkan-drivers (Debian: apt-get install mesa-vulkan-drivers)" >&2
+  fi
+}
+
+# Counts of every test program in a cargo log: name, run, passed, skipped, failed.
+table() {
+  awk '
+    /^ *Running / { suite = $0; sub(/^ *Running (unittests )?/, "", suite); sub(/ \(.*\/?deps\//, " ", suite)
+                    split(suite, part, " "); file = part[1]; name = part[2]; sub(/-[0-9a-f]+\)$/, "", name)
+                    suite = (file ~ /^src\//) ? name " (unit)" : name }
+    /skipped: / { skipped[suite]++ }
+    /^test result: / { if ($4 + $6 > 0) { order[++n] = suite; passed[suite] = $4; failed[suite] = $6 } }
+    END { printf "%-28s %5s %7s %8s %7s\n", "suite", "run", "passed", "skipped", "failed"
+          for (i = 1; i <= n; i++) { s = order[i]; p = passed[s] - skipped[s]
+            printf "%-28s %5d %7d %8d %7d\n", s, passed[s] + failed[s], p, skipped[s], failed[s]
+            P += p; S += skipped[s]; F += failed[s] }
+          printf "%d passed, %d failed, %d skipped\n", P, F, S }' "$1"
+}
+
+# On CI a test may be skipped only if tests/skips.txt names it with its reason.
+refuse_unlisted_skips() {
+  local line name status=0
+  while IFS= read -r line; do
+    name=${line#skipped: }
+    name=${name%%:*}
+    grep -qE "^$name:" tests/skips.txt && continue
+    echo "build.sh: tests/skips.txt does not allow this skip: $line" >&2
+    status=1
+  done < <(grep -oE 'skipped: .*' "$1" | sort -u)
+  return $status
+}
+
+tests() {
+  need_lavapipe
+  export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
+  [ "${1:-}" != --all ] || export CROSSRANK_HEAVY=1
+  local log status=0
+  log=$(mktemp)
+  # One set of features for everything, so that Burn is compiled once.
+  local command=(cargo test --release --locked --workspace --features crossrank-cli/gpu --no-fail-fast)
+  say "${command[*]}"
+  "${command[@]}" -- --nocapture 2>&1 | tee "$log" | grep -vE '^(test .* \.\.\. ok|running [0-9]+ tests?|)$' || true
+  grep -q '^test result: ' "$log" || { echo "build.sh: the tests did not compile" >&2; return 1; }
+  printf '\n'
+  grep -oE 'skipped: .*' "$log" | sort -u || true
+  table "$log"
+  ! grep -qE '^test result: FAILED|^error: ' "$log" || status=1
+  [ "${CI:-}" != true ] || refuse_unlisted_skips "$log" || status=1
+  return $status
+}
+
+check() {
+  say "cargo fmt --check"
+  cargo fmt --all -- --check
+  say "cargo clippy"
+  cargo clippy --release --locked --workspace --all-targets --features crossrank-cli/gpu -- -D warnings
+}
+
+case "${1:-}" in
+  run) need_rust; run ;;
+  test) need_rust; tests "${2:-}" ;;
+  check) need_rust; check ;;
+  *) usage; exit 2 ;;
+esac

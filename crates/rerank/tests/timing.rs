@@ -1,0 +1,58 @@
+//! Promises about time. They stand apart from the other tests, which would take the processor away.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crossrank::{CancelToken, Control, Document, Error, LoadOptions, ModelFiles, Request, Reranker, Warning};
+
+mod ragged;
+use ragged::ragged;
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn reranker() -> Reranker {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/default");
+    Reranker::load(ModelFiles::open_folder(&folder).unwrap(), &LoadOptions::default()).unwrap()
+}
+
+fn request(documents: Vec<String>) -> Request {
+    Request::new("How many people live in Berlin?", documents.into_iter().map(Document::from).collect())
+}
+
+#[test]
+fn a_deadline_answers_in_time_with_the_first_documents_scored() {
+    let (_alone, reranker) = (ALONE.lock().unwrap(), reranker());
+    reranker.rerank(&request(ragged(2))).unwrap();
+    let mut asked = request(ragged(400));
+    asked.deadline_ms = Some(200);
+    let started = Instant::now();
+    let response = reranker.rerank(&asked).unwrap();
+    let elapsed = started.elapsed();
+    let scored = response.results.iter().filter(|result| result.logit.is_some()).count();
+    println!("{scored} of 400 documents in {elapsed:?}");
+    assert!(elapsed < Duration::from_millis(400), "{elapsed:?}");
+    assert!(scored >= 1 && scored < 400);
+    assert_eq!(response.warnings, [Warning::DeadlineReached { scored, total: 400 }]);
+    let rest: Vec<usize> = response.results[scored..].iter().map(|result| result.index).collect();
+    assert_eq!(rest, (scored..400).collect::<Vec<_>>(), "the first stage's order");
+}
+
+#[test]
+fn cancelling_stops_within_one_pass_and_frees_the_model() {
+    let (_alone, reranker) = (ALONE.lock().unwrap(), reranker());
+    let (asked, cancel) = (request(ragged(400)), CancelToken::default());
+    let control = Control { cancel: cancel.clone(), ..Control::default() };
+    let stopped = std::thread::scope(|scope| {
+        let running = scope.spawn(|| reranker.rerank_with(&asked, &control));
+        std::thread::sleep(Duration::from_millis(300));
+        cancel.cancel();
+        let cancelled = Instant::now();
+        assert!(matches!(running.join().unwrap(), Err(Error::Cancelled)));
+        cancelled.elapsed()
+    });
+    println!("stopped {stopped:?} after the call");
+    // One pass of about 2,048 tokens is about half a second on two cores; 400 documents are 20 seconds.
+    assert!(stopped < Duration::from_secs(4), "{stopped:?}");
+    assert!(reranker.rerank(&request(ragged(2))).is_ok());
+}

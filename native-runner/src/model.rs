@@ -1,0 +1,127 @@
+//! From `--model` to a model that is ready: embedded, by name, by Hugging Face repository, or a folder.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use crossrank::{Languages, LoadOptions, ModelFiles, Reranker, WindowRule};
+use crossrank_hub::{Hub, HubError, ModelEntry, ModelList};
+
+use crate::cli::{ModelArguments, NetworkArguments};
+use crate::output::say;
+
+/// The name in models.json of the model that is part of this program.
+pub(crate) const EMBEDDED: &str = "default";
+const CONFIG: &[u8] = include_bytes!("../../models/default/config.json");
+const TOKENIZER: &[u8] = include_bytes!("../../models/default/tokenizer.json");
+const WEIGHTS: &[u8] = include_bytes!("../../models/default/model.safetensors");
+
+/// Only checkpoints in Jina's layout have it.
+const JINA_TENSOR: &str = "roberta.emb_ln.weight";
+
+/// A model's files, and what models.json says about it.
+pub(crate) struct Located {
+    pub(crate) files: ModelFiles,
+    window: WindowRule,
+    languages: Languages,
+    max_tokens: Option<usize>,
+}
+
+/// Loads the model and sizes the thread pool.
+///
+/// # Errors
+/// Those of [`locate`] and of loading.
+pub(crate) fn load(arguments: &ModelArguments) -> anyhow::Result<Reranker> {
+    if let Some(threads) = arguments.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
+        pool.build_global().context("cannot start the threads")?;
+    }
+    let located = locate(&arguments.model, &arguments.network)?;
+    let options = LoadOptions {
+        device: arguments.device.clone(),
+        precision: arguments.dtype.map(Into::into),
+        memory_budget_bytes: arguments.memory_budget,
+        window: Some(located.window),
+        languages: located.languages,
+        max_tokens: located.max_tokens,
+    };
+    Ok(Reranker::load(located.files, &options)?)
+}
+
+/// Finds a model's files: a name of models.json, a folder, then a Hugging Face repository, which is
+/// downloaded unless it is in the cache.
+///
+/// # Errors
+/// `model_not_found` with near names, and the errors of reading and downloading.
+pub(crate) fn locate(model: &str, network: &NetworkArguments) -> anyhow::Result<Located> {
+    if ModelList::embedded()?.find(model).is_none() && Path::new(model).is_dir() {
+        return Ok(in_folder(ModelFiles::open_folder(Path::new(model))?));
+    }
+    let entry = find(model)?;
+    let mut files = match entry.name.as_str() {
+        EMBEDDED => ModelFiles::from_memory(EMBEDDED, CONFIG, TOKENIZER, WEIGHTS)?,
+        _ => ModelFiles::open_folder(&fetch(&entry, network)?)?,
+    };
+    files.name.clone_from(&entry.name);
+    Ok(described(files, &entry))
+}
+
+/// The entry of a name of models.json, or of any Hugging Face repository.
+///
+/// # Errors
+/// `model_not_found` with near names.
+pub(crate) fn find(model: &str) -> Result<ModelEntry, HubError> {
+    match ModelList::embedded()?.find(model) {
+        Some(entry) => Ok(entry.clone()),
+        None => Hub::repo_entry(model),
+    }
+}
+
+/// The folder of a model in the Hugging Face cache, downloaded if it is not there.
+///
+/// # Errors
+/// Those of downloading.
+pub(crate) fn fetch(entry: &ModelEntry, network: &NetworkArguments) -> anyhow::Result<PathBuf> {
+    let hub = Hub::from_env().offline(network.offline);
+    if let Some(folder) = hub.cached(entry) {
+        return Ok(folder);
+    }
+    say(licence(entry));
+    let bar = crate::output::bytes_bar();
+    let folder = hub.pull(entry, &|progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+        if let Some(file) = progress.unverified {
+            let warning = format_args!("warning: {file} could not be checked, since its sha256 is not known");
+            bar.suspend(|| say(warning));
+        }
+    });
+    bar.finish_and_clear();
+    Ok(folder?)
+}
+
+/// Where a model comes from and under which licence, for people.
+pub(crate) fn licence(entry: &ModelEntry) -> String {
+    let note = entry.licence_note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
+    format!("{} from {}, licence: {}{note}", entry.name, entry.repo, entry.licence)
+}
+
+/// Nothing but its files says what a model in a folder is.
+fn in_folder(files: ModelFiles) -> Located {
+    Located { window: own_window(&files), files, languages: Languages::Multilingual, max_tokens: None }
+}
+
+/// Jina's rule for checkpoints in Jina's layout, else Cohere's.
+fn own_window(files: &ModelFiles) -> WindowRule {
+    if files.checkpoint.contains(JINA_TENSOR) { WindowRule::Jina } else { WindowRule::Cohere }
+}
+
+fn described(files: ModelFiles, entry: &ModelEntry) -> Located {
+    // A repository without an entry in models.json may be Jina's, too.
+    let window = if entry.window == "jina" { WindowRule::Jina } else { own_window(&files) };
+    Located {
+        files,
+        window,
+        languages: if entry.languages == "en" { Languages::English } else { Languages::Multilingual },
+        max_tokens: entry.max_tokens,
+    }
+}
