@@ -208,7 +208,9 @@ pub(crate) struct PullArguments {
 
 /// Write a quantized copy of a model as a folder that `--model` takes
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  crossrank convert bge-base --quantize q8 --out bge-base-q8\n  crossrank rerank --model bge-base-q8 --query berlin --documents passages.txt")]
+#[command(
+    after_long_help = "Examples:\n  crossrank convert bge-base --quantize q8 --out bge-base-q8\n  crossrank rerank --model bge-base-q8 --query berlin --documents passages.txt"
+)]
 pub(crate) struct ConvertArguments {
     /// A name of `crossrank models`, a Hugging Face repository (owner/name), or a folder
     #[arg(env = "CROSSRANK_MODEL", value_name = "MODEL")]
@@ -233,7 +235,9 @@ pub(crate) struct DevicesArguments {
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  crossrank completions bash > ~/.local/share/bash-completion/completions/crossrank")]
+#[command(
+    after_long_help = "Examples:\n  crossrank completions bash > ~/.local/share/bash-completion/completions/crossrank"
+)]
 pub(crate) struct CompletionsArguments {
     /// The shell
     #[arg(env = "CROSSRANK_SHELL")]

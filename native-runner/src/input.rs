@@ -17,7 +17,9 @@ pub(crate) enum InputError {
         #[source]
         source: io::Error,
     },
-    #[error("{name} is not UTF-8 at line {line}, byte {byte} of the file; convert it, for example with iconv")]
+    #[error(
+        "{name} is not UTF-8 at line {line}, byte {byte} of the file; convert it, for example with iconv"
+    )]
     Utf8 {
         name: String,
         line: usize,
@@ -164,7 +166,9 @@ impl PairReader {
 
 fn pair(name: &str, line: usize, mut value: Value) -> Result<(String, String), InputError> {
     let texts = match &mut value {
-        Value::Object(fields) => fields.get_mut("query").map(Value::take).zip(fields.get_mut("document").map(Value::take)),
+        Value::Object(fields) => {
+            fields.get_mut("query").map(Value::take).zip(fields.get_mut("document").map(Value::take))
+        }
         Value::Array(items) => match items.as_mut_slice() {
             [query, document] => Some((query.take(), document.take())),
             _ => None,

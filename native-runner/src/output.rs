@@ -145,7 +145,8 @@ pub(crate) fn say(line: impl std::fmt::Display) {
 
 /// Rows in columns as wide as their widest cell, the last one as it is.
 pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<u8> {
-    let width = |column: usize| rows.iter().map(|row| console::measure_text_width(&row[column])).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().map(|row| console::measure_text_width(&row[column])).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();
     for row in rows {

@@ -55,15 +55,19 @@ pub(crate) fn write(
             Some(form) if form == dtype => copied(checkpoint, name)?,
             Some(form) => quantized(checkpoint, name, &shape, form)?,
             None => {
-                let bytes = le_bytes(&checkpoint.read_f32(name, Precision::F32).map_err(crossrank::Error::from)?);
+                let bytes =
+                    le_bytes(&checkpoint.read_f32(name, Precision::F32).map_err(crossrank::Error::from)?);
                 vec![Stored { name: name.to_owned(), dtype: Dtype::F32, shape, bytes }]
             }
         });
     }
     let metadata = [("crossrank_format", FORMAT_VERSION), ("crossrank_source", source)]
         .map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let views: Vec<(&str, TensorView<'_>)> =
-        tensors.iter().map(Stored::view).collect::<Result<_, _>>().context("a tensor has an impossible shape")?;
+    let views: Vec<(&str, TensorView<'_>)> = tensors
+        .iter()
+        .map(Stored::view)
+        .collect::<Result<_, _>>()
+        .context("a tensor has an impossible shape")?;
     safetensors::serialize_to_file(views, Some(HashMap::from(metadata)), path)
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(report)
@@ -91,13 +95,24 @@ fn values_shape(dtype: Dtype, stored: &[usize]) -> Vec<usize> {
 fn copied(checkpoint: &Checkpoint, name: &str) -> anyhow::Result<Vec<Stored>> {
     let copy = |name: String| {
         let found = checkpoint.tensors().find(|(found, ..)| *found == name);
-        let (_, dtype, shape) = found.with_context(|| format!("{name} is missing; download the model again"))?;
-        Ok::<_, anyhow::Error>(Stored { dtype, shape: shape.to_vec(), bytes: checkpoint.bytes(&name).map_err(crossrank::Error::from)?.into(), name })
+        let (_, dtype, shape) =
+            found.with_context(|| format!("{name} is missing; download the model again"))?;
+        Ok::<_, anyhow::Error>(Stored {
+            dtype,
+            shape: shape.to_vec(),
+            bytes: checkpoint.bytes(&name).map_err(crossrank::Error::from)?.into(),
+            name,
+        })
     };
     Ok(vec![copy(name.to_owned())?, copy(format!("{name}_scale"))?])
 }
 
-fn quantized(checkpoint: &Checkpoint, name: &str, shape: &[usize], form: Dtype) -> anyhow::Result<Vec<Stored>> {
+fn quantized(
+    checkpoint: &Checkpoint,
+    name: &str,
+    shape: &[usize],
+    form: Dtype,
+) -> anyhow::Result<Vec<Stored>> {
     let (rows, width) = (shape[0], shape[1]);
     let values = checkpoint.read_f32(name, Precision::F32).map_err(crossrank::Error::from)?;
     let stored = |name: String, dtype, shape, bytes| Stored { name, dtype, shape, bytes };

@@ -60,7 +60,10 @@ fn rejects_invalid_utf8_by_line_and_byte() {
 
 #[test]
 fn rejects_a_broken_line_by_its_number() {
-    rerank_fails("{\"a\":1}\n{\"a\":2}\n{\"a\":\n", &["line 3 of standard input is not JSON", "because: EOF"]);
+    rerank_fails(
+        "{\"a\":1}\n{\"a\":2}\n{\"a\":\n",
+        &["line 3 of standard input is not JSON", "because: EOF"],
+    );
 }
 
 #[test]
@@ -91,7 +94,12 @@ fn rejects_options_outside_their_range() {
 
 #[test]
 fn rejects_a_device_this_machine_does_not_have() {
-    fails(&[&RERANK[..], &["--device", "Voodoo 9000"]].concat(), "a", 5, &["error[device_unavailable]", "Voodoo 9000"]);
+    fails(
+        &[&RERANK[..], &["--device", "Voodoo 9000"]].concat(),
+        "a",
+        5,
+        &["error[device_unavailable]", "Voodoo 9000"],
+    );
 }
 
 #[test]
@@ -114,7 +122,11 @@ fn offline_says_how_to_get_a_model() {
 #[test]
 fn rejects_truncated_weights() {
     let cut_off = TinyModel::with_weights(|bytes| bytes.truncate(bytes.len() - 100));
-    model_fails(&cut_off, 3, &["error[integrity_mismatch]", "model.safetensors is damaged", "download it again"]);
+    model_fails(
+        &cut_off,
+        3,
+        &["error[integrity_mismatch]", "model.safetensors is damaged", "download it again"],
+    );
     let no_header = TinyModel::with_weights(|bytes| bytes.truncate(5));
     model_fails(&no_header, 3, &["error[integrity_mismatch]", "ends inside its header"]);
 }
@@ -151,7 +163,11 @@ fn rejects_a_head_with_two_labels() {
     model_fails(&two, 3, &["error[model_unsupported]: num_labels 2 is not supported"]);
     let only_weights = TinyModel::new();
     std::fs::write(only_weights.file("model.safetensors"), weights(2)).unwrap();
-    model_fails(&only_weights, 3, &["error[weights_mismatch]", "classifier.weight is F32 [2, 32], expected F32 [1, 32]"]);
+    model_fails(
+        &only_weights,
+        3,
+        &["error[weights_mismatch]", "classifier.weight is F32 [2, 32], expected F32 [1, 32]"],
+    );
 }
 
 #[test]
@@ -163,8 +179,11 @@ fn rejects_an_activation_it_does_not_compute() {
 #[test]
 fn rejects_the_tokenizer_of_another_model() {
     let model = TinyModel::new();
-    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/default/tokenizer.json"), model.file("tokenizer.json"))
-        .unwrap();
+    std::fs::copy(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../models/default/tokenizer.json"),
+        model.file("tokenizer.json"),
+    )
+    .unwrap();
     model_fails(&model, 3, &["error[tokenizer_mismatch]", "30522", "take both from one repository"]);
 }
 

@@ -36,7 +36,8 @@ fn help_is_as_reviewed() {
 fn every_option_has_an_environment_variable() {
     for command in ["rerank", "score", "tokenize", "models", "pull", "convert", "devices"] {
         let help = help(&[command, "--help"]);
-        let options = help.lines().filter(|line| line.trim_start().starts_with('-') && !line.contains("--help"));
+        let options =
+            help.lines().filter(|line| line.trim_start().starts_with('-') && !line.contains("--help"));
         let variables = help.matches("[env: CROSSRANK_").count();
         assert!(variables >= options.count(), "{command}: {help}");
     }
@@ -90,7 +91,8 @@ fn models_lists_names_licences_and_sizes() {
 fn devices_lists_the_cpu() {
     let table = stdout(&["devices"], "");
     assert!(table.lines().nth(1).unwrap().starts_with("cpu"), "{table}");
-    let list: serde_json::Value = serde_json::from_str(&stdout(&["devices", "--format", "json"], "")).unwrap();
+    let list: serde_json::Value =
+        serde_json::from_str(&stdout(&["devices", "--format", "json"], "")).unwrap();
     assert_eq!((&list[0]["name"], &list[0]["kind"]), (&"cpu".into(), &"cpu".into()));
 }
 

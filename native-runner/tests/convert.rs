@@ -7,7 +7,8 @@ use program::{fails, json_lines, stdout};
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
-const PAIRS: &str = "[\"how many people live in the city ?\",\"berlin has many people .\"]\n[\"the museum\",\"berlin\"]\n";
+const PAIRS: &str =
+    "[\"how many people live in the city ?\",\"berlin has many people .\"]\n[\"the museum\",\"berlin\"]\n";
 
 fn logits(model: &str) -> Vec<f64> {
     let lines = json_lines(&stdout(&["score", "--pairs", "-", "--model", model], PAIRS));
@@ -50,7 +51,10 @@ fn a_copy_holds_the_documented_tensors() {
     assert_eq!(tensor("bert.embeddings.word_embeddings.weight"), (Dtype::U8, vec![16, 16]));
     assert_eq!(tensor("bert.embeddings.position_embeddings.weight"), (Dtype::F32, vec![64, 32]));
     assert_eq!(tensor("classifier.weight"), (Dtype::F32, vec![1, 32]));
-    assert_eq!(std::fs::read(model.file("tokenizer.json")).unwrap(), std::fs::read(format!("{out}/tokenizer.json")).unwrap());
+    assert_eq!(
+        std::fs::read(model.file("tokenizer.json")).unwrap(),
+        std::fs::read(format!("{out}/tokenizer.json")).unwrap()
+    );
     assert!(!folder.path().join("model.safetensors.partial").exists());
 }
 

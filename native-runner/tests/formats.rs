@@ -27,7 +27,8 @@ fn every_input_format_gives_the_same_ranking() {
     let folder = tempfile::tempdir().unwrap();
     let array = serde_json::to_string(&TEXTS).unwrap();
     let strings: String = TEXTS.iter().map(|text| json!(text).to_string() + "\n").collect();
-    let objects: String = TEXTS.iter().map(|text| json!({ "_id": "x", "text": text }).to_string() + "\n").collect();
+    let objects: String =
+        TEXTS.iter().map(|text| json!({ "_id": "x", "text": text }).to_string() + "\n").collect();
     let plain = TEXTS.join("\r\n");
     let score = |line: &Value| (line["index"].clone(), line["score"].clone());
     let expected: Vec<_> = json_lines(&rerank("jsonl", &[], plain)).iter().map(score).collect();
@@ -78,17 +79,22 @@ fn raw_scores_add_the_logit_and_keep_the_sigmoid() {
 #[test]
 fn a_returned_object_is_the_one_that_came() {
     let record = json!({ "title": "Berlin", "_id": "b", "people": 3520031 });
-    let body: Value = serde_json::from_str(&rerank("json", &["--return-documents"], record.to_string())).unwrap();
+    let body: Value =
+        serde_json::from_str(&rerank("json", &["--return-documents"], record.to_string())).unwrap();
     assert_eq!(body["results"][0]["document"].to_string(), record.to_string());
 }
 
 #[test]
 fn trec_takes_ids_from_the_documents_and_logits_in_full() {
-    let documents = format!("{}\n{}\n", json!({ "_id": "doc-a", "text": TEXTS[0] }), json!({ "text": TEXTS[2] }));
+    let documents =
+        format!("{}\n{}\n", json!({ "_id": "doc-a", "text": TEXTS[0] }), json!({ "text": TEXTS[2] }));
     let text = rerank("trec", &["--query-id", "q7"], documents);
     let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
     assert_eq!(rows.iter().map(|row| row.len()).collect::<Vec<_>>(), [6, 6]);
-    assert_eq!([rows[0][0], rows[0][1], rows[0][2], rows[0][3], rows[0][5]], ["q7", "Q0", "1", "1", "crossrank"]);
+    assert_eq!(
+        [rows[0][0], rows[0][1], rows[0][2], rows[0][3], rows[0][5]],
+        ["q7", "Q0", "1", "1", "crossrank"]
+    );
     assert_eq!([rows[1][2], rows[1][3]], ["doc-a", "2"]);
     assert!(rows[0][4].parse::<f32>().unwrap() > rows[1][4].parse::<f32>().unwrap());
     assert!(rows[0][4].len() >= 7, "a logit of few digits makes ties: {}", rows[0][4]);
@@ -169,7 +175,10 @@ fn scores_come_in_input_order_with_tokens() {
     let pairs = pairs + &json!({ "query": "", "document": "" }).to_string();
     let lines = json_lines(&stdout(&["score", "--pairs", "-"], pairs.as_str()));
     assert_eq!(indices(&lines), [0, 1, 2, 3]);
-    assert_eq!(lines[0].as_object().unwrap().keys().collect::<Vec<_>>(), ["index", "score", "logit", "tokens"]);
+    assert_eq!(
+        lines[0].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["index", "score", "logit", "tokens"]
+    );
     let logits: Vec<f64> = lines.iter().map(|line| line["logit"].as_f64().unwrap()).collect();
     assert!(logits[2] > 5.0 && logits[1] < 0.0 && logits[0] < logits[1], "{logits:?}");
     // [CLS] [SEP] [SEP]: empty strings are what the tokenizer makes of them.
@@ -191,7 +200,8 @@ fn score_truncates_by_the_rule_asked_for() {
     let pair = json!(["how many people live in the city", "berlin has many people"]).to_string();
     let ids = |rule: &str| {
         let model = TinyModel::new();
-        let arguments = ["tokenize", "--pairs", "-", "--model", model.path(), "--max-length", "12", "--truncation", rule];
+        let arguments =
+            ["tokenize", "--pairs", "-", "--model", model.path(), "--max-length", "12", "--truncation", rule];
         json_lines(&stdout(&arguments, pair.as_str()))[0].clone()
     };
     assert_eq!(

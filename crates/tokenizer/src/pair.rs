@@ -1,19 +1,15 @@
 //! A tokenizer for pairs, loaded from a model's `tokenizer.json`.
 
 use tokenizers::{
-    DecoderWrapper, Encoding, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Token, TokenizerImpl,
+    DecoderWrapper, Encoding, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Token,
+    TokenizerImpl,
 };
 
 use crate::{Limits, TokenizerError, piece_model::PieceModel, truncated_lengths};
 
 /// A `tokenizers` pipeline around our model.
-type Tokenizer = TokenizerImpl<
-    PieceModel,
-    NormalizerWrapper,
-    PreTokenizerWrapper,
-    PostProcessorWrapper,
-    DecoderWrapper,
->;
+type Tokenizer =
+    TokenizerImpl<PieceModel, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
 /// Token ids of a (query, document) pair, special tokens included.
 #[derive(Debug, Clone, PartialEq, Eq)]

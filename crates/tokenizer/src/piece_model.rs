@@ -79,7 +79,9 @@ impl Model for PieceModel {
 
     fn id_to_token(&self, id: u32) -> Option<String> {
         match self {
-            Self::Unigram(model) => model.ids().find(|&(_, found)| found == id).map(|(piece, _)| piece.into()),
+            Self::Unigram(model) => {
+                model.ids().find(|&(_, found)| found == id).map(|(piece, _)| piece.into())
+            }
             Self::Other(model) => model.id_to_token(id),
         }
     }

@@ -16,7 +16,13 @@ pub(crate) fn run(arguments: &DevicesArguments) -> anyhow::Result<()> {
             let row = |(index, device): (usize, &DeviceInfo)| {
                 let yes = |is| if is { "yes" } else { "" }.to_owned();
                 let kind = kind(device.kind).to_owned();
-                [device.name.clone(), kind, device.backend.clone(), yes(device.f16), yes(chosen == Some(index))]
+                [
+                    device.name.clone(),
+                    kind,
+                    device.backend.clone(),
+                    yes(device.f16),
+                    yes(chosen == Some(index)),
+                ]
             };
             let rows: Vec<_> = std::iter::once(head).chain(devices.iter().enumerate().map(row)).collect();
             text = columns(&rows);

@@ -14,7 +14,8 @@ pub(crate) fn run(arguments: &ModelsArguments) -> anyhow::Result<()> {
     let mut text = Vec::new();
     match arguments.format {
         ListFormat::Table => {
-            let head = ["name", "here", "size", "tokens", "languages", "licence", "repository"].map(str::to_owned);
+            let head =
+                ["name", "here", "size", "tokens", "languages", "licence", "repository"].map(str::to_owned);
             let rows = entries.iter().map(|entry| row(entry, here(entry)));
             text = columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>());
         }

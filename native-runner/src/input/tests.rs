@@ -11,7 +11,12 @@ fn message(bytes: &[u8]) -> String {
 #[test]
 fn an_array_jsonl_and_plain_lines_give_the_same_documents() {
     let expected = [Document::from("first"), Document::from("second")];
-    for text in [r#"["first", "second"]"#, "\"first\"\n\"second\"\n", "first\nsecond", "\u{feff}first\r\n\r\nsecond\r\n"] {
+    for text in [
+        r#"["first", "second"]"#,
+        "\"first\"\n\"second\"\n",
+        "first\nsecond",
+        "\u{feff}first\r\n\r\nsecond\r\n",
+    ] {
         assert_eq!(parse(text).unwrap(), expected, "{text:?}");
     }
 }

@@ -58,7 +58,8 @@ fn one_line(document: &Document) -> String {
         Document::Object(fields) => serde_json::to_string(fields).unwrap_or_default(),
     };
     // A line of any terminal is shorter than this, and a document can have megabytes.
-    let start: String = text.chars().take(2000).filter(|letter| !letter.is_control() || letter.is_whitespace()).collect();
+    let start: String =
+        text.chars().take(2000).filter(|letter| !letter.is_control() || letter.is_whitespace()).collect();
     start.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

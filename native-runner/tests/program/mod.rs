@@ -20,7 +20,9 @@ pub struct Outcome {
 /// `crossrank` with none of its variables set, and with no network.
 pub fn crossrank() -> Command {
     let mut command = Command::cargo_bin("crossrank").unwrap();
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CROSSRANK_") || name.starts_with("HF_")) {
+    for (name, _) in
+        std::env::vars().filter(|(name, _)| name.starts_with("CROSSRANK_") || name.starts_with("HF_"))
+    {
         command.env_remove(name);
     }
     // No test downloads; an empty cache makes them the same everywhere.

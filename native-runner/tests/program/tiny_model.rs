@@ -10,8 +10,8 @@ const HIDDEN: usize = 32;
 const INNER: usize = 64;
 const POSITIONS: usize = 64;
 const WORDS: [&str; 16] = [
-    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "berlin", "people", "museum", "city", "has", "many", "live", "in", "how", "the",
-    ".", "?",
+    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "berlin", "people", "museum", "city", "has", "many", "live", "in",
+    "how", "the", ".", "?",
 ];
 
 /// A model folder that goes away with it.
@@ -109,17 +109,18 @@ pub fn weights(labels: usize) -> Vec<u8> {
         shapes.push((format!("{name}.weight"), vec![rows, width]));
         shapes.push((format!("{name}.bias"), vec![rows]));
     }
-    let norms = ["bert.embeddings", &format!("{layer}.attention.output"), &format!("{layer}.output")].map(str::to_owned);
+    let norms = ["bert.embeddings", &format!("{layer}.attention.output"), &format!("{layer}.output")]
+        .map(str::to_owned);
     for name in norms {
         shapes.push((format!("{name}.LayerNorm.weight"), vec![HIDDEN]));
         shapes.push((format!("{name}.LayerNorm.bias"), vec![HIDDEN]));
     }
     let mut state = 1_u64;
-    let data: Vec<Vec<u8>> = shapes.iter().map(|(_, shape)| values(shape.iter().product(), &mut state)).collect();
-    let views = shapes
-        .iter()
-        .zip(&data)
-        .map(|((name, shape), data)| (name.clone(), TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
+    let data: Vec<Vec<u8>> =
+        shapes.iter().map(|(_, shape)| values(shape.iter().product(), &mut state)).collect();
+    let views = shapes.iter().zip(&data).map(|((name, shape), data)| {
+        (name.clone(), TensorView::new(Dtype::F32, shape.clone(), data).unwrap())
+    });
     safetensors::serialize(views, None).unwrap()
 }
 

@@ -1,0 +1,124 @@
+//! What a `PairTokenizer` tells, refuses, and shares with the pipeline of `tokenizers`.
+
+use crossrank_tokenizer::{Limits, PairTokenizer, TokenizerError, Truncation};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const TINY_BGE: &[u8] = include_bytes!("../../../tests/golden/tokenizer/tiny-xlmr-bge.json");
+const TINY_JINA: &[u8] = include_bytes!("../../../tests/golden/tokenizer/tiny-xlmr-jina.json");
+const BERT: &[u8] = include_bytes!("../../../models/default/tokenizer.json");
+
+/// The tiny tokenizer's file with something changed.
+fn changed(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut file = serde_json::from_slice(TINY_BGE).unwrap();
+    change(&mut file);
+    serde_json::to_vec(&file).unwrap()
+}
+
+fn error_of(tokenizer_json: &[u8]) -> TokenizerError {
+    PairTokenizer::from_bytes(tokenizer_json).err().expect("a bad file was taken")
+}
+
+#[test]
+fn knows_padding_special_tokens_and_vocabulary() {
+    let xlmr = PairTokenizer::from_bytes(TINY_BGE).unwrap();
+    assert_eq!((xlmr.pad_id(), xlmr.special_tokens(), xlmr.vocab_size()), (Some(1), 4, 1000));
+    let bert = PairTokenizer::from_bytes(BERT).unwrap();
+    assert_eq!((bert.pad_id(), bert.special_tokens(), bert.vocab_size()), (Some(0), 3, 30522));
+}
+
+#[test]
+fn counts_ids_beyond_a_gap_in_the_vocabulary() {
+    let mut file: Value = serde_json::from_slice(BERT).unwrap();
+    file["model"]["vocab"]["farthest"] = json!(99_999);
+    let tokenizer = PairTokenizer::from_bytes(&serde_json::to_vec(&file).unwrap()).unwrap();
+    assert_eq!(tokenizer.vocab_size(), 100_000);
+}
+
+#[test]
+fn counts_ids_that_only_the_template_has() {
+    let file = changed(|file| file["post_processor"]["special_tokens"]["</s>"]["ids"] = json!([5000]));
+    assert_eq!(PairTokenizer::from_bytes(&file).unwrap().vocab_size(), 5001);
+}
+
+#[test]
+fn the_query_cap_comes_before_the_truncation() {
+    let tokenizer = PairTokenizer::from_bytes(TINY_BGE).unwrap();
+    let limits = Limits { max_length: 64, truncation: Truncation::LongestFirst, max_query_tokens: Some(3) };
+    let query = tokenizer.tokenize("a long query of many words").unwrap();
+    let document = tokenizer.tokenize("document").unwrap();
+    let found = tokenizer.encode("a long query of many words", "document", &limits).unwrap();
+    assert_eq!(found, tokenizer.pair(&query[..3], &document));
+}
+
+#[test]
+fn a_limit_without_room_for_text_is_an_error() {
+    let tokenizer = PairTokenizer::from_bytes(TINY_BGE).unwrap();
+    for max_length in [0, 4] {
+        let limits = Limits { max_length, truncation: Truncation::LongestFirst, max_query_tokens: None };
+        let error = tokenizer.encode("query", "document", &limits).unwrap_err();
+        assert!(matches!(error, TokenizerError::NoRoom { special_tokens: 4, .. }), "{error}");
+    }
+}
+
+#[test]
+fn refuses_what_is_not_a_tokenizer() {
+    let no_model = changed(|file| drop(file.as_object_mut().unwrap().remove("model")));
+    let no_pieces = changed(|file| file["model"]["vocab"] = json!([]));
+    let far_unknown = changed(|file| file["model"]["unk_id"] = json!(1000));
+    let other_kind = changed(|file| file["model"]["type"] = json!("Trigram"));
+    let bad_map = changed(|file| file["normalizer"]["normalizers"][0]["precompiled_charsmap"] = json!("?"));
+    let built = [no_model, no_pieces, far_unknown, other_kind, bad_map];
+    let plain = [b"".as_slice(), b"null", b"[]", b"{}", b"PK\x03\x04", b"\xff\xfe\x00"];
+    for file in built.iter().map(Vec::as_slice).chain(plain) {
+        let error = error_of(file);
+        assert!(matches!(error, TokenizerError::Load(_)), "{error}");
+    }
+}
+
+#[test]
+fn refuses_a_file_cut_short_anywhere() {
+    for length in (0..TINY_BGE.len()).step_by(4099).chain([TINY_BGE.len() - 1]) {
+        assert!(matches!(error_of(&TINY_BGE[..length]), TokenizerError::Load(_)), "{length} bytes");
+    }
+}
+
+#[test]
+fn refuses_a_file_without_a_pair_template() {
+    let none = changed(|file| file["post_processor"] = Value::Null);
+    let query_twice = changed(|file| {
+        let pair = file["post_processor"]["pair"].as_array_mut().unwrap();
+        pair.push(pair[1].clone());
+    });
+    for file in [none, query_twice] {
+        let error = error_of(&file);
+        assert!(matches!(error, TokenizerError::NoPairTemplate), "{error}");
+    }
+}
+
+#[test]
+fn a_unigram_of_another_kind_goes_to_tokenizers() {
+    let file = changed(|file| file["model"]["byte_fallback"] = json!(true));
+    let theirs = tokenizers::Tokenizer::from_bytes(&file).unwrap();
+    let ours = PairTokenizer::from_bytes(&file).unwrap();
+    let text = "The ferry leaves. Паром уходит. 船が出る。 🚤";
+    assert_eq!(ours.tokenize(text).unwrap(), theirs.encode_fast(text, false).unwrap().get_ids());
+}
+
+proptest! {
+    #[test]
+    fn any_text_gives_the_ids_of_tokenizers(texts in prop::collection::vec(any::<String>(), 20)) {
+        thread_local! {
+            static BOTH: [(PairTokenizer, tokenizers::Tokenizer); 2] = [TINY_BGE, TINY_JINA].map(|file| {
+                (PairTokenizer::from_bytes(file).unwrap(), tokenizers::Tokenizer::from_bytes(file).unwrap())
+            });
+        }
+        BOTH.with(|both| {
+            for ((ours, theirs), text) in both.iter().flat_map(|pair| texts.iter().map(move |text| (pair, text))) {
+                let expected = theirs.encode_fast(text.as_str(), false).unwrap();
+                prop_assert_eq!(ours.tokenize(text).unwrap(), expected.get_ids(), "{:?}", text);
+            }
+            Ok(())
+        })?;
+    }
+}
