@@ -5,6 +5,8 @@
 //! is fitted into a model's context is decided here, by [`Truncation`] or [`windows`].
 
 mod error;
+mod no_decoder;
+mod normalizer;
 mod pair;
 mod piece_model;
 mod truncation;

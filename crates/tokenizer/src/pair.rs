@@ -1,15 +1,15 @@
 //! A tokenizer for pairs, loaded from a model's `tokenizer.json`.
 
-use tokenizers::{
-    DecoderWrapper, Encoding, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Token,
-    TokenizerImpl,
-};
+use tokenizers::{Encoding, PostProcessorWrapper, PreTokenizerWrapper, Token, TokenizerImpl};
 
-use crate::{Limits, TokenizerError, piece_model::PieceModel, truncated_lengths};
+use crate::{
+    Limits, TokenizerError, no_decoder::NoDecoder, normalizer::CheckedNormalizer, piece_model::PieceModel,
+    truncated_lengths,
+};
 
 /// A `tokenizers` pipeline around our model.
 type Tokenizer =
-    TokenizerImpl<PieceModel, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+    TokenizerImpl<PieceModel, CheckedNormalizer, PreTokenizerWrapper, PostProcessorWrapper, NoDecoder>;
 
 /// Token ids of a (query, document) pair, special tokens included.
 #[derive(Debug, Clone, PartialEq, Eq)]

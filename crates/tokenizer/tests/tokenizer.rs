@@ -106,6 +106,19 @@ fn a_unigram_of_another_kind_goes_to_tokenizers() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_byte_gives_an_error_or_a_tokenizer_that_works(place in 0..TINY_BGE.len(), byte in any::<u8>()) {
+        let mut file = TINY_BGE.to_vec();
+        file[place] = byte;
+        if let Ok(tokenizer) = PairTokenizer::from_bytes(&file) {
+            let ids = tokenizer.tokenize("ﬁne  Ｔｅｘｔ, é \u{85} ½ 船 <mask>");
+            let limit = tokenizer.vocab_size();
+            prop_assert!(ids.is_ok_and(|ids| ids.iter().all(|&id| (id as usize) < limit)));
+        }
+    }
+
     #[test]
     fn any_text_gives_the_ids_of_tokenizers(texts in prop::collection::vec(any::<String>(), 20)) {
         thread_local! {
