@@ -7,7 +7,7 @@ use std::ops::Range;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata};
 
-use crate::quantized::{Q4_BLOCK, dequantize_q4_row, dequantize_q8_row, fake_quantize_row};
+use crate::quantized::{FORMAT_VERSION, Q4_BLOCK, dequantize_q4_row, dequantize_q8_row, fake_quantize_row};
 use crate::{ModelError, WeightSource, WrongTensor};
 
 /// How weights are kept and computed with.
@@ -149,16 +149,17 @@ impl Checkpoint {
     pub(crate) fn check(&self, expected: &[(String, Vec<usize>)]) -> Result<(), ModelError> {
         let mut unexpected: BTreeMap<&str, ()> =
             self.tensors.keys().map(|name| (name.as_str(), ())).collect();
-        let (mut missing, mut wrong) = (Vec::new(), Vec::new());
+        let (mut missing, mut wrong, mut quantized) = (Vec::new(), Vec::new(), false);
         for (name, shape) in expected {
             let scale = format!("{name}_scale");
             unexpected.remove(name.as_str());
-            unexpected.remove(scale.as_str());
             match self.tensors.get(name) {
                 None => missing.push(name.clone()),
                 Some(entry) => wrong.extend(check_tensor(name, entry, shape)),
             }
             if let Some(shape) = self.tensors.get(name).and_then(|entry| scale_shape(entry.dtype, shape)) {
+                unexpected.remove(scale.as_str());
+                quantized = true;
                 match self.tensors.get(&scale) {
                     None => missing.push(scale),
                     Some(entry) => wrong.extend(check_scale(&scale, entry, &shape)),
@@ -171,6 +172,14 @@ impl Checkpoint {
             .filter(|name| !name.ends_with(".position_ids"))
             .map(str::to_owned)
             .collect();
+        let format = self.metadata.get("crossrank_format").map_or("", String::as_str);
+        if quantized && format != FORMAT_VERSION {
+            return Err(ModelError::Unsupported {
+                field: "crossrank_format",
+                found: format!("{format:?}"),
+                expected: format!("{FORMAT_VERSION:?}"),
+            });
+        }
         if missing.is_empty() && unexpected.is_empty() && wrong.is_empty() {
             return Ok(());
         }
@@ -221,6 +230,10 @@ impl Rows {
             Dtype::F32 => decode(&bytes, out, f32::from_le_bytes),
             Dtype::F16 => decode(&bytes, out, |pair| f16::from_le_bytes(pair).to_f32()),
             Dtype::BF16 => decode(&bytes, out, |pair| bf16::from_le_bytes(pair).to_f32()),
+            // Symmetric q8 does not use it.
+            Dtype::I8 if bytes.contains(&0x80) => {
+                return Err(damaged(&self.name, format!("row {row} holds −128")));
+            }
             Dtype::I8 => dequantize_q8_row(&bytes, self.scales[row], out),
             Dtype::U8 => {
                 let blocks = out.len() / Q4_BLOCK;

@@ -1,5 +1,7 @@
 //! What a `PairTokenizer` tells, refuses, and shares with the pipeline of `tokenizers`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy.toml allows them in tests, not in what tests share
+
 use crossrank_tokenizer::{Limits, PairTokenizer, TokenizerError, Truncation};
 use proptest::prelude::*;
 use serde_json::{Value, json};
