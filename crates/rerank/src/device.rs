@@ -148,8 +148,8 @@ mod gpu {
     use std::sync::{Mutex, PoisonError};
 
     use burn::tensor::Device;
+    use burn::tensor::wgpu::WgpuSetup;
     use burn::tensor::wgpu::wgpu;
-    use burn::tensor::wgpu::{WgpuBackend, WgpuSetup};
 
     use super::{DeviceChoice, DeviceInfo, DeviceKind, OpenDevice};
     use crate::Error;
@@ -228,7 +228,7 @@ mod gpu {
             adapter: adapter.clone(),
             device,
             queue,
-            backend: WgpuBackend::Auto,
+            backend: adapter.get_info().backend,
         };
         Device::wgpu_options().setup(setup).init().map_err(|error| unavailable(choice, error.to_string()))
     }

@@ -65,7 +65,9 @@ def trained_pieces():
                                       show_progress=False)
     tokenizer.train_from_iterator([text(entry) for group in TRAINED_ON for entry in groups[group]], trainer)
     vocab = json.loads(tokenizer.to_str())["model"]["vocab"]
-    pieces = [[piece, round(score, 4)] for piece, score in vocab] + [["<mask>", 0.0]]
+    # Rounded and sorted, because training sums in an order that changes from run to run.
+    learned = sorted(([piece, round(score, 2)] for piece, score in vocab[len(SPECIAL):]), key=lambda x: (-x[1], x[0]))
+    pieces = [*([name, 0.0] for name in SPECIAL), *learned, ["<mask>", 0.0]]
     if len(pieces) != TINY_VOCAB:
         raise SystemExit(f"{len(pieces)} pieces were trained, not {TINY_VOCAB}; give the trainer more text")
     return pieces
