@@ -8,17 +8,17 @@ use std::path::Path;
 use assert_cmd::Command;
 use serde_json::Value;
 
-pub mod tiny_model;
+pub(crate) mod tiny_model;
 
 /// What the program said and how it ended.
-pub struct Outcome {
-    pub status: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Outcome {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// `crossrank` with none of its variables set, and with no network.
-pub fn crossrank() -> Command {
+pub(crate) fn crossrank() -> Command {
     let mut command = Command::cargo_bin("crossrank").unwrap();
     for (name, _) in
         std::env::vars().filter(|(name, _)| name.starts_with("CROSSRANK_") || name.starts_with("HF_"))
@@ -30,7 +30,7 @@ pub fn crossrank() -> Command {
     command
 }
 
-pub fn outcome(command: &mut Command) -> Outcome {
+pub(crate) fn outcome(command: &mut Command) -> Outcome {
     let output = command.output().unwrap();
     Outcome {
         status: output.status.code().unwrap(),
@@ -39,19 +39,19 @@ pub fn outcome(command: &mut Command) -> Outcome {
     }
 }
 
-pub fn run(arguments: &[&str]) -> Outcome {
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
     outcome(crossrank().args(arguments))
 }
 
 /// Runs `arguments`, which must succeed, with `input` on standard input.
-pub fn stdout(arguments: &[&str], input: impl Into<Vec<u8>>) -> String {
+pub(crate) fn stdout(arguments: &[&str], input: impl Into<Vec<u8>>) -> String {
     let outcome = outcome(crossrank().args(arguments).write_stdin(input));
     assert_eq!(outcome.status, 0, "{arguments:?}: {}", outcome.stderr);
     outcome.stdout
 }
 
 /// Runs `arguments`, which must fail with `status` and say `words`, printing no data.
-pub fn fails(arguments: &[&str], input: impl Into<Vec<u8>>, status: i32, words: &[&str]) -> Outcome {
+pub(crate) fn fails(arguments: &[&str], input: impl Into<Vec<u8>>, status: i32, words: &[&str]) -> Outcome {
     let outcome = outcome(crossrank().args(arguments).write_stdin(input));
     assert_eq!(outcome.status, status, "{arguments:?}: {}{}", outcome.stdout, outcome.stderr);
     assert_eq!(outcome.stdout, "", "{arguments:?} printed data");
@@ -62,12 +62,12 @@ pub fn fails(arguments: &[&str], input: impl Into<Vec<u8>>, status: i32, words: 
     outcome
 }
 
-pub fn json_lines(text: &str) -> Vec<Value> {
+pub(crate) fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// `name` with `content` in `folder`, as an argument.
-pub fn file(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> String {
+pub(crate) fn file(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> String {
     let path = folder.join(name);
     std::fs::write(&path, content).unwrap();
     path.to_str().unwrap().to_owned()

@@ -15,11 +15,11 @@ const WORDS: [&str; 16] = [
 ];
 
 /// A model folder that goes away with it.
-pub struct TinyModel(TempDir);
+pub(crate) struct TinyModel(TempDir);
 
 impl TinyModel {
     /// A folder that loads.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let model = Self(tempfile::tempdir().unwrap());
         std::fs::write(model.file("config.json"), config().to_string()).unwrap();
         std::fs::write(model.file("tokenizer.json"), tokenizer().to_string()).unwrap();
@@ -28,7 +28,7 @@ impl TinyModel {
     }
 
     /// One whose config.json was changed.
-    pub fn with_config(change: impl FnOnce(&mut Value)) -> Self {
+    pub(crate) fn with_config(change: impl FnOnce(&mut Value)) -> Self {
         let model = Self::new();
         let mut config = config();
         change(&mut config);
@@ -37,7 +37,7 @@ impl TinyModel {
     }
 
     /// One whose model.safetensors was changed.
-    pub fn with_weights(change: impl FnOnce(&mut Vec<u8>)) -> Self {
+    pub(crate) fn with_weights(change: impl FnOnce(&mut Vec<u8>)) -> Self {
         let model = Self::new();
         let mut weights = weights(1);
         change(&mut weights);
@@ -45,15 +45,15 @@ impl TinyModel {
         model
     }
 
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.path().to_str().unwrap()
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.0.path()
     }
 }
@@ -88,7 +88,7 @@ fn tokenizer() -> Value {
 }
 
 /// model.safetensors with a head of `labels` outputs.
-pub fn weights(labels: usize) -> Vec<u8> {
+pub(crate) fn weights(labels: usize) -> Vec<u8> {
     let mut shapes = vec![
         ("bert.embeddings.word_embeddings.weight".to_owned(), vec![WORDS.len(), HIDDEN]),
         ("bert.embeddings.position_embeddings.weight".to_owned(), vec![POSITIONS, HIDDEN]),

@@ -1,7 +1,7 @@
 //! Documents as search results are: of very different length.
 
 /// Documents of lognormal length, median 200 tokens, sigma 0.6, at most 512: the usual spread.
-pub fn ragged(count: usize) -> Vec<String> {
+pub(crate) fn ragged(count: usize) -> Vec<String> {
     let words =
         ["berlin", "people", "river", "census", "museum", "district", "live", "number", "old", "growth"];
     let mut state = 42_u64;
