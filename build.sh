@@ -7,7 +7,7 @@ usage() {
   cat <<'TEXT'
 ./build.sh run            build (CPU only) and rerank a sample with the embedded model
 ./build.sh test [--all]   every test, GPU tests on Mesa's software Vulkan; --all adds the heavy ones
-./build.sh check          formatting, lints, dependency direction
+./build.sh check          formatting and lints
 TEXT
 }
 
@@ -45,7 +45,9 @@ table() {
   awk '
     /^ *Running / { suite = $0; sub(/^ *Running (unittests )?/, "", suite); sub(/ \(.*\/?deps\//, " ", suite)
                     split(suite, part, " "); file = part[1]; name = part[2]; sub(/-[0-9a-f]+\)$/, "", name)
-                    suite = (file ~ /^src\//) ? name " (unit)" : name }
+                    kind = (file == "src/main.rs") ? " (program)" : (file ~ /^src\//) ? " (unit)" : ""
+                    suite = name kind }
+    /^ *Doc-tests / { suite = $2 " (doc)" }
     /skipped: / { skipped[suite]++ }
     /^test result: / { if ($4 + $6 > 0) { order[++n] = suite; passed[suite] = $4; failed[suite] = $6 } }
     END { printf "%-28s %5s %7s %8s %7s\n", "suite", "run", "passed", "skipped", "failed"

@@ -78,8 +78,8 @@ pub(crate) struct RerankArguments {
 
 const RERANK_EXAMPLES: &str = "Examples:
   crossrank rerank --query \"berlin population\" --documents passages.txt
-  crossrank rerank --query \"quiet pump\" --documents products.jsonl --rank-fields title,specs --top-n 3
-  crossrank rerank --query \"quiet pump\" --documents products.jsonl --query-id 7 --format trec > run.trec";
+  crossrank rerank --query \"quiet pump\" --documents products.jsonl --rank-fields title,specs
+  crossrank rerank --query \"quiet pump\" --documents products.jsonl --format trec > run.trec";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Results")]

@@ -157,10 +157,17 @@ mod gpu {
     /// Adapters that are in use: every model on one adapter shares its device.
     static OPEN: Mutex<Option<HashMap<String, Device>>> = Mutex::new(None);
 
+    /// Without OpenGL, which cannot compute what the model needs and asks for a display.
+    fn instance() -> wgpu::Instance {
+        wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends: wgpu::Backends::PRIMARY,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        })
+    }
+
     /// Every adapter, real GPUs first.
     pub(super) fn adapters() -> Vec<wgpu::Adapter> {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-        let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+        let mut adapters = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::PRIMARY));
         adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
             wgpu::DeviceType::DiscreteGpu => 0,
             wgpu::DeviceType::IntegratedGpu => 1,
@@ -224,7 +231,7 @@ mod gpu {
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| unavailable(choice, error.to_string()))?;
         let setup = WgpuSetup {
-            instance: wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle()),
+            instance: instance(),
             adapter: adapter.clone(),
             device,
             queue,

@@ -27,6 +27,8 @@ pub(crate) fn crossrank() -> Command {
     }
     // No test downloads; an empty cache makes them the same everywhere.
     command.env("HF_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/empty-cache")).env("HF_HUB_OFFLINE", "1");
+    // Mesa's Vulkan driver complains on standard error where it is not set.
+    command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 
