@@ -119,7 +119,8 @@ impl Checkpoint {
     /// Tensor `name` as f32, row by row as stored, quantised tensors multiplied out.
     ///
     /// # Errors
-    /// [`ModelError::NotFinite`] for a NaN or infinity, [`ModelError::Read`] when the source fails.
+    /// [`ModelError::NotFinite`] for a NaN or infinity, [`ModelError::Read`] when the source fails,
+    /// [`ModelError::WeightsMismatch`] for scales that do not fit, [`ModelError::Damaged`].
     pub fn read_f32(&self, name: &str, precision: Precision) -> Result<Vec<f32>, ModelError> {
         let rows = self.rows(name)?;
         let mut values = vec![0.0; rows.count * rows.width];
@@ -137,12 +138,24 @@ impl Checkpoint {
             [length] => (1, *length),
             [rows, rest @ ..] => (*rows, rest.iter().product()),
         };
-        let scales = match entry.dtype {
-            Dtype::I8 | Dtype::U8 => self.read_f32(&format!("{name}_scale"), Precision::F32)?,
-            _ => Vec::new(),
-        };
         let width = if entry.dtype == Dtype::U8 { stored * 2 } else { stored };
+        if count * width == 0 || (entry.dtype == Dtype::U8 && !width.is_multiple_of(Q4_BLOCK)) {
+            return Err(damaged(name, format!("{:?} {:?} holds no weights", entry.dtype, entry.shape)));
+        }
+        let scales = match scale_shape(entry.dtype, &[count, width]) {
+            Some(shape) => self.scales(&format!("{name}_scale"), &shape)?,
+            None => Vec::new(),
+        };
         Ok(Rows { name: name.to_owned(), entry, count, width, scales })
+    }
+
+    fn scales(&self, name: &str, shape: &(Dtype, Vec<usize>)) -> Result<Vec<f32>, ModelError> {
+        match check_scale(name, self.entry(name)?, shape) {
+            Some(wrong) => {
+                Err(ModelError::WeightsMismatch { missing: vec![], unexpected: vec![], wrong: vec![wrong] })
+            }
+            None => self.read_f32(name, Precision::F32),
+        }
     }
 
     /// Compares the file with the tensors a model needs; quantised ones bring their scales.

@@ -211,6 +211,28 @@ fn refuses_inputs_the_model_has_no_rows_for() {
 }
 
 #[test]
+fn quantized_rows_without_their_scales_are_refused_even_unchecked() {
+    let read = |dtype, shape: &[usize], scales: &[f32]| {
+        let stored = vec![1; shape.iter().product()];
+        let scale_bytes: Vec<u8> = scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
+        let view = safetensors::tensor::TensorView::new;
+        let weight = view(dtype, shape.to_vec(), &stored).unwrap();
+        let scale = view(safetensors::Dtype::F32, vec![scales.len()], &scale_bytes).unwrap();
+        let file = safetensors::serialize([("w", weight), ("w_scale", scale)], None).unwrap();
+        let source = Box::new(MemorySource(Cow::Owned(file))) as Box<dyn WeightSource>;
+        Checkpoint::open(vec![("file".to_owned(), source)]).unwrap().read_f32("w", Precision::F32)
+    };
+    assert_eq!(read(safetensors::Dtype::I8, &[2, 1], &[0.5, 2.0]).unwrap(), [0.5, 2.0]);
+    // Found by fuzzing: more rows than scales.
+    assert!(matches!(
+        read(safetensors::Dtype::I8, &[3, 2], &[0.5, 2.0]),
+        Err(ModelError::WeightsMismatch { .. })
+    ));
+    assert!(matches!(read(safetensors::Dtype::U8, &[2, 3], &[0.5, 2.0]), Err(ModelError::Damaged { .. })));
+    assert!(matches!(read(safetensors::Dtype::I8, &[2, 0], &[0.5, 2.0]), Err(ModelError::Damaged { .. })));
+}
+
+#[test]
 fn a_shard_index_cannot_name_files_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     for outside in ["../weights.safetensors", "/etc/passwd", "..", "a/b.safetensors"] {

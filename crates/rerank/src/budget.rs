@@ -50,6 +50,12 @@ fn scores(config: &ModelConfig, longest: usize) -> usize {
     (heads * longest * longest).min(MAX_SCORES.max(heads * longest))
 }
 
+/// Bytes of the encoder's matrices in f32; embedding tables stay where they are.
+pub(crate) fn weight_bytes(config: &ModelConfig) -> u64 {
+    let (hidden, inner) = (config.hidden_size as u64, config.intermediate_size as u64);
+    4 * config.num_hidden_layers as u64 * hidden * (4 * hidden + 2 * inner)
+}
+
 /// Asks the allocator for the bytes of a pass and gives them back: where memory is limited, an error
 /// here becomes a smaller batch instead of the end of the program.
 pub(crate) fn can_allocate(bytes: u64) -> bool {

@@ -46,7 +46,7 @@ impl Document {
     /// its fields but `_id` without them. A single text field is read without its name.
     ///
     /// YAML in key order is Cohere's advice for structured documents (Rerank best practices).
-    pub(crate) fn text(&self, index: usize, rank_fields: Option<&[String]>) -> Result<String, Error> {
+    pub fn text(&self, index: usize, rank_fields: Option<&[String]>) -> Result<String, Error> {
         let fields = match self {
             Document::Text(text) => return Ok(text.clone()),
             Document::Object(fields) => fields,

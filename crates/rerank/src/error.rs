@@ -91,6 +91,14 @@ pub enum Error {
         /// Bytes of the budget.
         available: u64,
     },
+    /// The weights do not fit into memory.
+    #[error(
+        "the weights of this model need {needed} bytes of memory, more than can be had; free some, or take a smaller model"
+    )]
+    ModelTooLarge {
+        /// Bytes of the weights as the device computes with them.
+        needed: u64,
+    },
     /// The caller cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -113,7 +121,7 @@ impl Error {
             Error::Model(error) => model_code(error),
             Error::Tokenizer(_) | Error::TokenizerMismatch { .. } => "tokenizer_mismatch",
             Error::DeviceUnavailable { .. } => "device_unavailable",
-            Error::OutOfMemory { .. } => "out_of_memory",
+            Error::OutOfMemory { .. } | Error::ModelTooLarge { .. } => "out_of_memory",
             Error::Cancelled => "cancelled",
         }
     }

@@ -8,7 +8,7 @@ use crossrank_model::{CrossEncoder, Family, ModelConfig, ModelError, PackedPairs
 use crossrank_tokenizer::{Limits, PairIds, PairTokenizer, WindowRule};
 
 use crate::batch_plan::BatchPlan;
-use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, pass_bytes};
+use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, pass_bytes, weight_bytes};
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::pairs::{Pairs, prepare, texts};
 use crate::ranking::order;
@@ -51,7 +51,8 @@ impl Reranker {
     ///
     /// # Errors
     /// [`Error::Model`] for a configuration or weights that are not supported or do not fit together,
-    /// [`Error::Tokenizer`] and [`Error::TokenizerMismatch`], [`Error::DeviceUnavailable`].
+    /// [`Error::Tokenizer`] and [`Error::TokenizerMismatch`], [`Error::DeviceUnavailable`],
+    /// [`Error::ModelTooLarge`].
     pub fn load(files: ModelFiles, options: &LoadOptions) -> Result<Self, Error> {
         let config = ModelConfig::from_json(&files.config_json)?;
         let tokenizer = PairTokenizer::from_bytes(&files.tokenizer_json)?;
@@ -73,7 +74,11 @@ impl Reranker {
                 problem: "it does not compute in f16; use dtype f32".to_owned(),
             });
         }
-        let weight_bytes = files.checkpoint.total_bytes();
+        let needed = weight_bytes(&config);
+        if opened.info.kind == DeviceKind::Cpu && !can_allocate(needed) {
+            return Err(Error::ModelTooLarge { needed });
+        }
+        let file_bytes = files.checkpoint.total_bytes();
         let model = CrossEncoder::load(config.clone(), files.checkpoint, precision, &opened.device)?;
         Ok(Self {
             model,
@@ -86,7 +91,7 @@ impl Reranker {
                 name: files.name,
                 config,
                 max_tokens,
-                weight_bytes,
+                weight_bytes: file_bytes,
                 precision,
                 device: opened.info,
             },
