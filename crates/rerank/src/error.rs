@@ -99,6 +99,12 @@ pub enum Error {
         /// Bytes of the weights as the device computes with them.
         needed: u64,
     },
+    /// A bug, here or in a crate that is used.
+    #[error("a bug of this program: {problem}; please report it with the model and the command")]
+    Internal {
+        /// The message of the panic.
+        problem: String,
+    },
     /// The caller cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -122,6 +128,7 @@ impl Error {
             Error::Tokenizer(_) | Error::TokenizerMismatch { .. } => "tokenizer_mismatch",
             Error::DeviceUnavailable { .. } => "device_unavailable",
             Error::OutOfMemory { .. } | Error::ModelTooLarge { .. } => "out_of_memory",
+            Error::Internal { .. } => "internal",
             Error::Cancelled => "cancelled",
         }
     }

@@ -19,6 +19,7 @@ mod control;
 mod device;
 mod document;
 mod error;
+mod guard;
 mod language;
 mod load;
 mod pairs;

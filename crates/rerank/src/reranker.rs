@@ -10,6 +10,7 @@ use crossrank_tokenizer::{Limits, PairIds, PairTokenizer, WindowRule};
 use crate::batch_plan::BatchPlan;
 use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, pass_bytes, weight_bytes};
 use crate::device::{DeviceInfo, DeviceKind};
+use crate::guard::caught;
 use crate::pairs::{Pairs, prepare, texts};
 use crate::ranking::order;
 use crate::{
@@ -79,7 +80,11 @@ impl Reranker {
             return Err(Error::ModelTooLarge { needed });
         }
         let file_bytes = files.checkpoint.total_bytes();
-        let model = CrossEncoder::load(config.clone(), files.checkpoint, precision, &opened.device)?;
+        let load = async { CrossEncoder::load(config.clone(), files.checkpoint, precision, &opened.device) };
+        let model = match pollster::block_on(caught(opened.info.kind, load)) {
+            Err(error) if is_out_of_memory(&error) => return Err(Error::ModelTooLarge { needed }),
+            result => result?,
+        };
         Ok(Self {
             model,
             tokenizer,
@@ -306,8 +311,9 @@ impl<'a> Run<'a> {
         let mut packed = PackedPairs::default();
         batch.iter().for_each(|&pair| packed.push(&self.pairs[pair].ids, &self.pairs[pair].type_ids));
         let started = Instant::now();
-        let logits = match self.reranker.model.forward(&packed).await {
-            Err(ModelError::Device { problem }) if is_out_of_memory(&problem) => return Ok(None),
+        let kind = self.reranker.summary.device.kind;
+        let logits = match caught(kind, self.reranker.model.forward(&packed)).await {
+            Err(error) if is_out_of_memory(&error) => return Ok(None),
             result => result?,
         };
         let elapsed = started.elapsed();
@@ -365,7 +371,8 @@ fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<()
 }
 
 /// What wgpu and CubeCL call it.
-fn is_out_of_memory(problem: &str) -> bool {
+fn is_out_of_memory(error: &Error) -> bool {
+    let Error::Model(ModelError::Device { problem }) = error else { return false };
     let problem = problem.to_lowercase();
     ["out of memory", "outofmemory", "buffertoobig", "too big"].iter().any(|words| problem.contains(words))
 }

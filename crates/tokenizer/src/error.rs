@@ -1,7 +1,15 @@
 //! What can go wrong between `tokenizer.json` and token ids.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 /// The cause, as the `tokenizers` crate gives it.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs `work` of the `tokenizers` crate, which panics on some files instead of refusing them.
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Cause>) -> Result<T, Cause> {
+    // What `work` borrows is only read, so a panic leaves nothing half done.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the tokenizers crate panicked".into()))
+}
 
 /// An error of loading or using a tokenizer.
 #[derive(Debug, thiserror::Error)]

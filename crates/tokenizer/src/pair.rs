@@ -3,8 +3,8 @@
 use tokenizers::{Encoding, PostProcessorWrapper, PreTokenizerWrapper, Token, TokenizerImpl};
 
 use crate::{
-    Limits, TokenizerError, no_decoder::NoDecoder, normalizer::CheckedNormalizer, piece_model::PieceModel,
-    truncated_lengths,
+    Limits, TokenizerError, error::caught, no_decoder::NoDecoder, normalizer::CheckedNormalizer,
+    piece_model::PieceModel, truncated_lengths,
 };
 
 /// A `tokenizers` pipeline around our model.
@@ -44,7 +44,7 @@ impl PairTokenizer {
     /// that does not join pairs.
     pub fn from_bytes(tokenizer_json: &[u8]) -> Result<Self, TokenizerError> {
         let mut tokenizer: Tokenizer =
-            serde_json::from_slice(tokenizer_json).map_err(|problem| TokenizerError::Load(problem.into()))?;
+            caught(|| Ok(serde_json::from_slice(tokenizer_json)?)).map_err(TokenizerError::Load)?;
         tokenizer.with_truncation(None).map_err(TokenizerError::Load)?;
         tokenizer.with_padding(None);
         let template = Template::of(&tokenizer)?;
@@ -74,9 +74,7 @@ impl PairTokenizer {
     /// # Errors
     /// [`TokenizerError::Tokenize`].
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = self
-            .tokenizer
-            .encode_fast(text, false)
+        let encoding = caught(|| self.tokenizer.encode_fast(text, false))
             .map_err(|source| TokenizerError::Tokenize { bytes: text.len(), source })?;
         Ok(encoding.get_ids().to_vec())
     }
@@ -119,9 +117,9 @@ impl Template {
     /// Lets the tokenizer's own post-processor join two marked texts and reads the template off the result.
     fn of(tokenizer: &Tokenizer) -> Result<Self, TokenizerError> {
         let marked = |id| Encoding::from_tokens(vec![Token::new(id, String::new(), (0, 0))], 0);
-        let joined = tokenizer
-            .post_process(marked(QUERY_MARK), Some(marked(DOCUMENT_MARK)), true)
-            .map_err(TokenizerError::Load)?;
+        let (query, document) = (marked(QUERY_MARK), marked(DOCUMENT_MARK));
+        let joined =
+            caught(|| tokenizer.post_process(query, Some(document), true)).map_err(TokenizerError::Load)?;
         let tokens: Vec<(u32, u32)> =
             joined.get_ids().iter().copied().zip(joined.get_type_ids().iter().copied()).collect();
         let once = |mark| {
