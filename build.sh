@@ -40,15 +40,38 @@ need_lavapipe() {
   fi
 }
 
-# Counts of every test program in a cargo log: name, run, passed, skipped, failed.
+# Names an interpreter with the packages of FILE, in an environment that is made once; empty if it cannot be.
+python_with() { # FILE
+  local folder
+  folder="${CARGO_TARGET_DIR:-target}/python-$(cksum < "$1" | cut -d ' ' -f 1)"
+  [ -e "$folder/ready" ] || {
+    say "python3 -m venv $folder"
+    python3 -m venv "$folder" && "$folder/bin/pip" install -q -r "$1" && touch "$folder/ready"
+  } >&2 || return 0
+  echo "$folder/bin/python"
+}
+
+python_tests() {
+  local folder
+  [ -n "$CROSSRANK_PYTHON" ] || { echo "skipped: python: Python 3 or its packages cannot be had"; return 0; }
+  for folder in models tests/quality; do
+    echo "     Running $folder (deps/python:$folder)"
+    "$CROSSRANK_PYTHON" -m unittest discover -s "$folder" || echo "error: $folder"
+  done
+}
+
+# Counts of every test program in a log of cargo and unittest: name, run, passed, skipped, failed.
 table() {
   awk '
     /^ *Running / { suite = $0; sub(/^ *Running (unittests )?/, "", suite); sub(/ \(.*\/?deps\//, " ", suite)
-                    split(suite, part, " "); file = part[1]; name = part[2]; sub(/-[0-9a-f]+\)$/, "", name)
+                    split(suite, part, " "); file = part[1]; name = part[2]; sub(/(-[0-9a-f]+)?\)$/, "", name)
                     kind = (file == "src/main.rs") ? " (program)" : (file ~ /^src\//) ? " (unit)" : ""
                     suite = name kind }
     /^ *Doc-tests / { suite = $2 " (doc)" }
     /skipped: / { skipped[suite]++ }
+    /^Ran [0-9]+ tests? in / { order[++n] = suite; passed[suite] = $2 }
+    /^FAILED \(/ { match($0, /(failures|errors)=[0-9]+/); bad = substr($0, RSTART, RLENGTH); sub(/.*=/, "", bad)
+                   failed[suite] = bad; passed[suite] -= bad }
     /^test result: / { if ($4 + $6 > 0) { order[++n] = suite; passed[suite] = $4; failed[suite] = $6 } }
     END { printf "%-28s %5s %7s %8s %7s\n", "suite", "run", "passed", "skipped", "failed"
           for (i = 1; i <= n; i++) { s = order[i]; p = passed[s] - skipped[s]
@@ -59,12 +82,13 @@ table() {
 
 # On CI a test may be skipped only if tests/skips.txt names it with its reason.
 refuse_unlisted_skips() {
-  local line name status=0
+  local line name status=0 lists=(tests/skips.txt)
+  [ "$(uname)" = Linux ] || lists+=(tests/skips-not-linux.txt)
   while IFS= read -r line; do
     name=${line#skipped: }
     name=${name%%:*}
-    grep -qE "^$name:" tests/skips.txt && continue
-    echo "build.sh: tests/skips.txt does not allow this skip: $line" >&2
+    grep -qE "^$name:" "${lists[@]}" && continue
+    echo "build.sh: ${lists[*]} does not allow this skip: $line" >&2
     status=1
   done < <(grep -oE 'skipped: .*' "$1" | sort -u)
   return $status
@@ -73,14 +97,17 @@ refuse_unlisted_skips() {
 tests() {
   need_lavapipe
   export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
-  [ "${1:-}" != --all ] || export CROSSRANK_HEAVY=1
-  local log status=0
+  local log status=0 packages=tests/requirements.txt
+  [ "${1:-}" != --all ] || { export CROSSRANK_HEAVY=1; packages=tests/requirements-reference.txt; }
+  export CROSSRANK_PYTHON="${CROSSRANK_PYTHON:-$(python_with "$packages")}"
   log=$(mktemp)
   # One set of features for everything, so that Burn is compiled once.
   local command=(cargo test --release --locked --workspace --features crossrank-cli/gpu --no-fail-fast)
   say "${command[*]}"
   "${command[@]}" -- --nocapture 2>&1 | tee "$log" | grep -vE '^(test .* \.\.\. ok|running [0-9]+ tests?|)$' || true
   grep -q '^test result: ' "$log" || { echo "build.sh: the tests did not compile" >&2; return 1; }
+  say "python -m unittest"
+  python_tests 2>&1 | tee -a "$log" | grep -E '^(FAIL|ERROR|skipped|error)' || true
   printf '\n'
   grep -oE 'skipped: .*' "$log" | sort -u || true
   table "$log"
