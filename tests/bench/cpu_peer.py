@@ -1,10 +1,11 @@
 """`crossrank` on the CPU beside ONNX Runtime, on the same weights and token ids, interleaved in one run.
 
-    python tests/bench/cpu_peer.py --model FOLDER --program crossrank [--tokens 256] [--pairs 16] [--rounds 5]
+    python tests/bench/cpu_peer.py --model FOLDER --program crossrank
+        [--tokens 256] [--pairs 32] [--threads 1,2] [--rounds 5]
 
-FOLDER is a checkpoint in f32, f16 or bf16: one of tests/golden/model/make_full_size.py, or the default model made
-by `models/make_default.py --quantize none`. The peer is transformers' graph exported to ONNX, fused by ONNX
-Runtime's own optimizer, run in batches of 8 pairs of equal length, so that neither side pads.
+FOLDER is a checkpoint: one of tests/golden/model/make_full_size.py, or models/default; quantized weights are
+multiplied out for the peer. The peer is transformers' graph exported to ONNX in f32, as it is and fused by ONNX
+Runtime's transformer optimizer, run in batches of 8 pairs of equal length, so that neither side pads.
 
 A round of ours is the difference between two runs of `crossrank score`, on 1 + PAIRS pairs and on one, so that
 loading and tokenizing a first pair cancel. GFLOP are those of the whole encoder, 2·tokens·layers·(4·hidden² +
@@ -14,10 +15,11 @@ Needs torch, transformers, onnx, onnxruntime.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
-import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -28,9 +30,13 @@ from pathlib import Path
 import numpy
 import onnxruntime
 import torch
+from onnxruntime.transformers import optimizer
+from safetensors.torch import save_file
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "golden/model"))
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "golden/model"), str(TESTS / "quality")]
 import reference_logits  # noqa: E402
+import torch_scores  # noqa: E402
 
 BATCH = 8
 TEXT = "the river runs through an old city where many people live and work in small shops near the bridge "
@@ -45,8 +51,9 @@ def flops(config, tokens):
 def write_pairs(path, count):
     """Pairs of different texts, each longer than what is kept of it."""
     words = TEXT.split()
-    for_line = lambda n: " ".join(words[n % len(words):] + words * 80)
-    path.write_text("".join(json.dumps(["how many people live in the city", for_line(n)]) + "\n" for n in range(count)))
+    documents = (" ".join(words[n % len(words):] + words * 80) for n in range(count))
+    lines = (json.dumps(["how many people live in the city", document]) + "\n" for document in documents)
+    path.write_text("".join(lines))
     return path
 
 
@@ -61,46 +68,59 @@ class Logits(torch.nn.Module):
         return self.model(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
 
 
-def export(folder, path):
-    """The checkpoint as a fused ONNX graph; the file's names of inputs are transformers' own."""
+def multiplied_out(model, scratch):
+    """`model`, or a copy in f32 if its tensors are quantized, which transformers cannot read."""
+    with (model / "model.safetensors").open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    if not any(name.endswith("_scale") for name in header):
+        return model
+    shutil.copy(model / "config.json", scratch)
+    save_file(torch_scores.read_tensors(model / "model.safetensors"), scratch / "model.safetensors")
+    return scratch
+
+
+def export(folder, plain, fused):
+    """The checkpoint as two ONNX graphs; the names of their inputs are transformers' own."""
     model = reference_logits.load(folder, torch.float32)
     names = ["input_ids", "attention_mask", "token_type_ids"]
     example = tuple(torch.ones(2, 16, dtype=torch.long) * value for value in (5, 1, 0))
     axes = {name: {0: "batch", 1: "sequence"} for name in names}
-
-    torch.onnx.export(Logits(model), example, str(path), input_names=names, output_names=["logits"], dynamic_axes=axes,
-                      opset_version=17, dynamo=False)
-    from onnxruntime.transformers import optimizer
-    fused = optimizer.optimize_model(str(path), model_type="bert", num_heads=model.config.num_attention_heads,
+    torch.onnx.export(Logits(model), example, str(plain), input_names=names, output_names=["logits"],
+                      dynamic_axes=axes, opset_version=17, dynamo=False)
+    graph = optimizer.optimize_model(str(plain), model_type="bert", num_heads=model.config.num_attention_heads,
                                      hidden_size=model.config.hidden_size, opt_level=0)
-    fused.save_model_to_file(str(path))
-    print("fused:", {name: count for name, count in fused.get_fused_operator_statistics().items() if count})
-
-
-def timed(work):
-    """(result, wall seconds, processor seconds of this process and its children)"""
-    def processor():
-        return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    wall, cpu = time.perf_counter(), processor()
-    result = work()
-    return result, time.perf_counter() - wall, processor() - cpu
+    graph.save_model_to_file(str(fused))
+    print("fused:", {name: count for name, count in graph.get_fused_operator_statistics().items() if count})
 
 
 class Ours:
+    name = "crossrank"
+
     def __init__(self, program, model, tokens, threads, folder, pairs):
         self.flags = [program, "score", "--device", "cpu", "--model", str(model), "--max-length", str(tokens),
-                      "--threads", str(threads), "--pairs"]
+                      "--threads", str(threads), "--format", "jsonl", "--pairs"]
         self.files = [write_pairs(folder / f"{count}.jsonl", count) for count in (1, 1 + pairs)]
 
+    def process(self, path):
+        """(what it printed, wall seconds, processor seconds) of one run of the program"""
+        start = time.perf_counter()
+        child = subprocess.Popen([*self.flags, str(path)], text=True, stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL)
+        printed = child.stdout.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        assert child.returncode == 0, child.args
+        return printed, time.perf_counter() - start, usage.ru_utime + usage.ru_stime
+
     def run(self):
-        (_, *one), (lines, *all_pairs) = (timed(lambda path=path: subprocess.run(
-            [*self.flags, str(path)], check=True, capture_output=True, text=True).stdout) for path in self.files)
-        logits = [json.loads(line)["logit"] for line in lines.splitlines()]
-        return logits, all_pairs[0] - one[0], all_pairs[1] - one[1]
+        (_, *one), (printed, *every) = (self.process(path) for path in self.files)
+        logits = [json.loads(line)["logit"] for line in printed.splitlines()]
+        return logits, every[0] - one[0], every[1] - one[1]
 
 
 class Peer:
-    def __init__(self, path, ids, threads):
+    def __init__(self, name, path, ids, threads):
+        self.name = name
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -116,45 +136,71 @@ class Peer:
 
     def run(self):
         first = self.batch(self.ids[:1])
-        rest, wall, cpu = timed(lambda: [logit for start in range(1, len(self.ids), BATCH)
-                                         for logit in self.batch(self.ids[start:start + BATCH])])
-        return first + rest, wall, cpu
+        wall, cpu = time.perf_counter(), time.process_time()
+        rest = [self.batch(self.ids[start:start + BATCH]) for start in range(1, len(self.ids), BATCH)]
+        return first + sum(rest, []), time.perf_counter() - wall, time.process_time() - cpu
 
 
-def compare(ours, peer, arguments, work):
-    """The table's lines of one number of threads, and how far the logits lie apart."""
-    rounds = [(ours.run(), peer.run()) for _ in range(arguments.rounds + 1)][1:]
-    apart = max(abs(a - b) / max(1, abs(b)) for ours_run, peer_run in rounds for a, b in zip(ours_run[0], peer_run[0]))
-    rates = [[(arguments.pairs / wall, work * arguments.pairs / cpu / 1e9) for _, wall, cpu in side] for side in zip(*rounds)]
-    ratio = statistics.median(a[1] / b[1] for a, b in zip(*rates))
-    medians = [[statistics.median(column) for column in zip(*side)] for side in rates]
-    return [f"{pairs:.2f} | {rate:.0f}" for pairs, rate in medians], ratio, apart
+def compare(engines, pairs, rounds, work):
+    """Each engine's pairs/s, GFLOP per processor second and our ratio to it; how far the logits lie apart."""
+    taken = [[engine.run() for engine in engines] for _ in range(rounds + 1)][1:]  # the first warms up
+    rates = [[(pairs / wall, work * pairs / cpu / 1e9) for _, wall, cpu in each] for each in taken]
+    table = []
+    for column in range(len(engines)):
+        speed, rate = (statistics.median(each[column][kind] for each in rates) for kind in (0, 1))
+        table.append((speed, rate, statistics.median(each[0][1] / each[column][1] for each in rates)))
+    both = (zip(each[0][0], other[0], strict=True) for each in taken for other in each[1:])
+    return table, max(abs(a - b) / max(1, abs(b)) for a, b in itertools.chain.from_iterable(both))
+
+
+def token_ids(program, model, path, tokens):
+    flags = ["tokenize", "--pairs", str(path), "--model", str(model), "--max-length", str(tokens)]
+    printed = subprocess.run([program, *flags], check=True, capture_output=True, text=True).stdout
+    ids = [json.loads(line) for line in printed.splitlines()]
+    assert all(len(line["ids"]) == tokens for line in ids), "every pair has the same length"
+    return ids
+
+
+def processor_name():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def measure(arguments, folder):
+    config = json.loads((arguments.model / "config.json").read_text())
+    work = flops(config, arguments.tokens)
+    path = write_pairs(folder / "pairs.jsonl", 1 + arguments.pairs)
+    ids = token_ids(arguments.program, arguments.model, path, arguments.tokens)
+    graphs = {"ONNX Runtime": folder / "plain.onnx", "ONNX Runtime, fused": folder / "fused.onnx"}
+    export(multiplied_out(arguments.model, folder), *graphs.values())
+    print(f"{processor_name()}, {os.cpu_count()} cores; ONNX Runtime {onnxruntime.__version__}; {arguments.pairs} "
+          f"pairs of {arguments.tokens} tokens, {work / 1e9:.1f} GFLOP each\n")
+    print("| threads | engine | pairs/s | GFLOP per processor second | ours/peer |\n|---|---|---|---|---|")
+    furthest = 0.0
+    for threads in map(int, arguments.threads.split(",")):
+        ours = Ours(arguments.program, arguments.model, arguments.tokens, threads, folder, arguments.pairs)
+        engines = [ours, *(Peer(name, graph, ids, threads) for name, graph in graphs.items())]
+        table, apart = compare(engines, arguments.pairs, arguments.rounds, work)
+        furthest = max(furthest, apart)
+        for engine, (speed, rate, ratio) in zip(engines, table):
+            print(f"| {threads} | {engine.name} | {speed:.2f} | {rate:.0f} | {ratio:.2f} |", flush=True)
+    print(f"\nlargest relative difference of logits {furthest:.1e}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--program", default="crossrank")
-    for name, default in (("tokens", 256), ("pairs", 16), ("rounds", 5)):
+    parser.add_argument("--threads", default="1,2", help="numbers of threads, with commas between them")
+    for name, default in (("tokens", 256), ("pairs", 32), ("rounds", 5)):
         parser.add_argument(f"--{name}", type=int, default=default)
     arguments = parser.parse_args()
-    work = flops(json.loads((arguments.model / "config.json").read_text()), arguments.tokens)
     with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        pairs = write_pairs(folder / "pairs.jsonl", 1 + arguments.pairs)
-        flags = ["tokenize", "--pairs", str(pairs), "--model", str(arguments.model), "--max-length", str(arguments.tokens)]
-        printed = subprocess.run([arguments.program, *flags], check=True, capture_output=True, text=True).stdout
-        ids = [json.loads(line) for line in printed.splitlines()]
-        assert all(len(line["ids"]) == arguments.tokens for line in ids), "every pair has the same length"
-        export(arguments.model, folder / "model.onnx")
-        print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; ONNX Runtime "
-              f"{onnxruntime.__version__}; {arguments.pairs} pairs of {arguments.tokens} tokens, {work / 1e9:.1f} GFLOP each\n")
-        print("| threads | engine | pairs/s | GFLOP per processor second | ours/peer |\n|---|---|---|---|---|")
-        for threads in (1, 2):
-            ours = Ours(arguments.program, arguments.model, arguments.tokens, threads, folder, arguments.pairs)
-            (mine, theirs), ratio, apart = compare(ours, Peer(folder / "model.onnx", ids, threads), arguments, work)
-            print(f"| {threads} | crossrank | {mine} | {ratio:.2f} |\n| {threads} | ONNX Runtime | {theirs} | |")
-        print(f"\nlargest relative difference of logits {apart:.1e}")
+        measure(arguments, Path(folder))
 
 
 if __name__ == "__main__":

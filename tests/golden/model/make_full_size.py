@@ -41,7 +41,8 @@ SHAPES = {  # configuration, stored dtype, names
 
 def linear(name, outputs, inputs, scale=1.3):
     """(name, shape, standard deviation, mean) of a weight and its bias."""
-    return [(f"{name}.weight", [outputs, inputs], scale / math.sqrt(inputs), 0.0), (f"{name}.bias", [outputs], 0.1, 0.0)]
+    deviation = scale / math.sqrt(inputs)
+    return [(f"{name}.weight", [outputs, inputs], deviation, 0.0), (f"{name}.bias", [outputs], 0.1, 0.0)]
 
 
 def norm(name, width):
@@ -52,7 +53,8 @@ def tensors(config, names):
     """Every tensor of the family's layout."""
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     flash, base = names == "flash", "bert" if names == "bert" else "roberta"
-    for table, rows in (("word", "vocab_size"), ("position", "max_position_embeddings"), ("token_type", "type_vocab_size")):
+    tables = {"word": "vocab_size", "position": "max_position_embeddings", "token_type": "type_vocab_size"}
+    for table, rows in tables.items():
         yield f"{base}.embeddings.{table}_embeddings.weight", [config[rows], hidden], 1.0, 0.0
     yield from norm(f"{base}.emb_ln" if flash else f"{base}.embeddings.LayerNorm", hidden)
     for index in range(config["num_hidden_layers"]):
@@ -69,9 +71,8 @@ def tensors(config, names):
         yield from linear(f"{layer}.{first}", inner, hidden)
         yield from linear(f"{layer}.{second}", hidden, inner)
         yield from norm(f"{layer}.norm2" if flash else f"{layer}.output.LayerNorm", hidden)
-    pooler, classifier = ("bert.pooler.dense", "classifier") if names == "bert" else ("classifier.dense", "classifier.out_proj")
-    yield from linear(pooler, hidden, hidden)
-    yield from linear(classifier, 1, hidden, 10.0)
+    yield from linear("bert.pooler.dense" if names == "bert" else "classifier.dense", hidden, hidden)
+    yield from linear("classifier" if names == "bert" else "classifier.out_proj", 1, hidden, 10.0)
 
 
 def stored(values, dtype):
@@ -87,6 +88,7 @@ def write(path, listed, dtype, seed):
         start, end = end, end + math.prod(shape) * (4 if dtype == "f32" else 2)
         header[name] = {"dtype": dtype.upper(), "shape": shape, "data_offsets": [start, end]}
     text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
     random = numpy.random.Generator(numpy.random.PCG64(seed))
     with path.open("wb") as out:
         out.write(struct.pack("<Q", len(text)) + text)
@@ -108,11 +110,13 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     config, dtype, names = SHAPES[arguments.shape]
-    config |= {"hidden_act": "gelu", "id2label": {"0": "LABEL_0"}, "vocab_size": arguments.vocab or config["vocab_size"]}
+    config |= {"hidden_act": "gelu", "id2label": {"0": "LABEL_0"}}
+    config["vocab_size"] = arguments.vocab or config["vocab_size"]
     arguments.folder.mkdir(parents=True, exist_ok=True)
     (arguments.folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     shutil.copy(TOKENIZERS[arguments.shape], arguments.folder / "tokenizer.json")
-    write(arguments.folder / "model.safetensors", list(tensors(config, names)), arguments.dtype or dtype, arguments.seed)
+    weights = arguments.folder / "model.safetensors"
+    write(weights, list(tensors(config, names)), arguments.dtype or dtype, arguments.seed)
 
 
 if __name__ == "__main__":

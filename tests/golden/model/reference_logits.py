@@ -47,6 +47,7 @@ def load(folder, dtype):
                 state |= {own: value.to(dtype) for own, value in to_transformers(name, stored.get_tensor(name))}
     problem = model.load_state_dict(state, strict=False, assign=True)
     assert not problem.missing_keys, problem
+    assert not any(name.endswith("_scale") for name in problem.unexpected_keys), "quantized: multiply it out first"
     for name, buffer in list(model.named_buffers()):  # made on "meta", too: their contents are lost
         module = model.get_submodule(name.rpartition(".")[0])
         fresh = torch.arange(buffer.shape[-1])[None] if name.endswith("position_ids") else torch.zeros(buffer.shape)
