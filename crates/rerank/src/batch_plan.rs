@@ -21,22 +21,8 @@ impl BatchPlan {
     pub fn sorted(lengths: &[usize], fits: impl Fn(&[usize]) -> bool) -> Self {
         let mut order: Vec<usize> = (0..lengths.len()).collect();
         order.sort_by_key(|&pair| std::cmp::Reverse(lengths[pair]));
-        let total: usize = lengths.iter().sum();
-        let passes = (total / TARGET_TOKENS).max(1);
-        let mut plan = Self { batches: VecDeque::new() };
-        let (mut batch, mut planned) = (Vec::new(), 0);
-        for pair in order {
-            batch.push(pair);
-            planned += lengths[pair];
-            // The end of this pass, in tokens from the start of the plan.
-            let end = total * (plan.batches.len() + 1) / passes;
-            if planned >= end {
-                plan.batches.push_back(std::mem::take(&mut batch));
-            }
-        }
-        if !batch.is_empty() {
-            plan.batches.push_back(batch);
-        }
+        let passes = (tokens(&order, lengths) / TARGET_TOKENS).max(1);
+        let mut plan = Self { batches: cut(&order, lengths, passes).into() };
         plan.halve_until(fits);
         plan
     }
@@ -109,15 +95,31 @@ impl BatchPlan {
     }
 }
 
+/// Tokens of the pairs in `batch`.
+pub(crate) fn tokens(batch: &[usize], lengths: &[usize]) -> usize {
+    batch.iter().map(|&pair| lengths[pair]).sum()
+}
+
+/// `batch` in at most `parts` runs of about equally many tokens, none empty.
+pub(crate) fn cut(batch: &[usize], lengths: &[usize], parts: usize) -> Vec<Vec<usize>> {
+    let total = tokens(batch, lengths);
+    let (mut cut, mut part, mut planned) = (Vec::new(), Vec::new(), 0);
+    for &pair in batch {
+        part.push(pair);
+        planned += lengths[pair];
+        // The end of this part, in tokens from the start of the batch.
+        if planned >= total * (cut.len() + 1) / parts {
+            cut.push(std::mem::take(&mut part));
+        }
+    }
+    cut
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn tokens(batch: &[usize], lengths: &[usize]) -> usize {
-        batch.iter().map(|&pair| lengths[pair]).sum()
-    }
 
     proptest! {
         #[test]
@@ -130,6 +132,20 @@ mod tests {
             seen.sort_unstable();
             prop_assert_eq!(seen, (0..lengths.len()).collect::<Vec<_>>());
             prop_assert!(plan.batches().all(|batch| tokens(batch, &lengths) <= budget));
+        }
+
+        #[test]
+        fn parts_are_whole_and_about_equal(
+            lengths in prop::collection::vec(1usize..513, 1..100),
+            parts in 1usize..20,
+        ) {
+            let batch: Vec<usize> = (0..lengths.len()).rev().collect();
+            let cut = cut(&batch, &lengths, parts);
+            prop_assert_eq!(cut.concat(), batch.clone());
+            prop_assert!(cut.len() <= parts && cut.iter().all(|part| !part.is_empty()));
+            let longest = lengths.iter().max().unwrap();
+            let most = tokens(&batch, &lengths) / parts + longest + 1;
+            prop_assert!(cut.iter().all(|part| tokens(part, &lengths) <= most));
         }
 
         #[test]

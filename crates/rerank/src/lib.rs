@@ -27,6 +27,7 @@ mod ranking;
 mod request;
 mod reranker;
 mod response;
+mod run;
 
 pub use batch_plan::BatchPlan;
 pub use control::{CancelToken, Control, Observer, Progress};

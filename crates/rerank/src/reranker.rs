@@ -4,26 +4,27 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossrank_model::{CrossEncoder, Family, ModelConfig, ModelError, PackedPairs, Precision};
+use crossrank_model::{CrossEncoder, Family, ModelConfig, Precision};
 use crossrank_tokenizer::{Limits, PairIds, PairTokenizer, WindowRule};
+use rayon::prelude::*;
 
-use crate::batch_plan::BatchPlan;
-use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, pass_bytes, weight_bytes};
+use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, weight_bytes};
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::guard::caught;
 use crate::pairs::{Pairs, prepare, texts};
 use crate::ranking::order;
+use crate::run::{Run, is_out_of_memory};
 use crate::{
-    Control, Error, Languages, LoadOptions, ModelFiles, PairScore, Progress, Ranked, Request, Response,
-    ScoreOptions, Usage, Warning,
+    Control, Error, Languages, LoadOptions, ModelFiles, PairScore, Ranked, Request, Response, ScoreOptions,
+    Warning,
 };
 
 /// A cross-encoder that is ready to rank. Shared between threads by reference.
 pub struct Reranker {
-    model: CrossEncoder,
+    pub(crate) model: CrossEncoder,
     tokenizer: PairTokenizer,
-    summary: ModelSummary,
-    budget: Budget,
+    pub(crate) summary: ModelSummary,
+    pub(crate) budget: Budget,
     window: WindowRule,
     languages: Languages,
     /// Tokens per second of the latest forward passes, as f64 bits; 0 before the first.
@@ -181,7 +182,7 @@ impl Reranker {
         options: &ScoreOptions,
     ) -> Result<Vec<PairScore>, Error> {
         let pairs: Vec<PairIds> = pairs
-            .iter()
+            .par_iter()
             .map(|(query, document)| self.tokenize(query, document, options))
             .collect::<Result<_, _>>()?;
         let mut run = Run::new(self, &pairs, None);
@@ -223,119 +224,15 @@ impl Reranker {
         results
     }
 
-    fn rate(&self) -> Option<f64> {
+    /// Tokens per second of the latest forward pass; none before the first.
+    pub(crate) fn rate(&self) -> Option<f64> {
         let rate = f64::from_bits(self.rate.load(Ordering::Relaxed));
         (rate > 0.0).then_some(rate)
     }
-}
 
-/// Pairs on their way through the model, one forward pass a step.
-struct Run<'a> {
-    reranker: &'a Reranker,
-    pairs: &'a [PairIds],
-    lengths: Vec<usize>,
-    plan: BatchPlan,
-    deadline: Option<Instant>,
-    logits: Vec<Option<f32>>,
-    done: usize,
-    batches: usize,
-    tokens: usize,
-    compute: Duration,
-}
-
-impl<'a> Run<'a> {
-    fn new(reranker: &'a Reranker, pairs: &'a [PairIds], deadline: Option<Instant>) -> Self {
-        let lengths: Vec<usize> = pairs.iter().map(|pair| pair.ids.len()).collect();
-        let plan = match deadline {
-            // Under a deadline the first stage's best must come first.
-            Some(_) => BatchPlan::in_order(pairs.len()),
-            None => BatchPlan::sorted(&lengths, |batch| fits(reranker, &lengths, batch)),
-        };
-        let logits = vec![None; pairs.len()];
-        Self {
-            reranker,
-            pairs,
-            lengths,
-            plan,
-            deadline,
-            logits,
-            done: 0,
-            batches: 0,
-            tokens: 0,
-            compute: Duration::ZERO,
-        }
+    pub(crate) fn set_rate(&self, tokens_per_second: f64) {
+        self.rate.store(tokens_per_second.to_bits(), Ordering::Relaxed);
     }
-
-    /// Runs the next forward pass; false when there is none or the deadline has come.
-    async fn step(&mut self, control: &Control<'_>) -> Result<bool, Error> {
-        control.cancel.check()?;
-        let Some(batch) = self.next_batch() else { return Ok(false) };
-        let tokens: usize = batch.iter().map(|&pair| self.lengths[pair]).sum();
-        let longest = batch.iter().map(|&pair| self.lengths[pair]).max().unwrap_or(0);
-        let needed = pass_bytes(&self.reranker.summary.config, tokens, longest);
-        let Some(logits) = self.forward(&batch, needed).await? else {
-            if self.plan.halve(batch) {
-                return Ok(true);
-            }
-            return Err(Error::OutOfMemory { tokens, needed, available: self.reranker.budget.bytes });
-        };
-        for (&pair, logit) in batch.iter().zip(logits) {
-            self.logits[pair] = Some(logit);
-        }
-        self.done += batch.len();
-        self.tokens += tokens;
-        self.batches += 1;
-        if let Some(report) = control.on_progress {
-            report(Progress { pairs_done: self.done, pairs_total: self.pairs.len() });
-        }
-        Ok(true)
-    }
-
-    fn next_batch(&mut self) -> Option<Vec<usize>> {
-        let Some(deadline) = self.deadline else { return self.plan.next_batch() };
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        // The first pair is scored in any case: an answer that ranks nothing helps nobody.
-        if remaining.is_zero() && self.done > 0 {
-            return None;
-        }
-        let (reranker, lengths) = (self.reranker, &self.lengths);
-        self.plan.next_within(lengths, remaining, reranker.rate(), |batch| fits(reranker, lengths, batch))
-    }
-
-    /// The logits of one pass; `None` if there is no memory for it.
-    async fn forward(&mut self, batch: &[usize], needed: u64) -> Result<Option<Vec<f32>>, Error> {
-        let single = [batch[0]];
-        if !fits(self.reranker, &self.lengths, batch) && batch == single || !can_allocate(needed) {
-            return Ok(None);
-        }
-        let mut packed = PackedPairs::default();
-        batch.iter().for_each(|&pair| packed.push(&self.pairs[pair].ids, &self.pairs[pair].type_ids));
-        let started = Instant::now();
-        let kind = self.reranker.summary.device.kind;
-        let logits = match caught(kind, self.reranker.model.forward(&packed)).await {
-            Err(error) if is_out_of_memory(&error) => return Ok(None),
-            result => result?,
-        };
-        let elapsed = started.elapsed();
-        self.compute += elapsed;
-        let rate = packed.tokens() as f64 / elapsed.as_secs_f64().max(1e-9);
-        self.reranker.rate.store(rate.to_bits(), Ordering::Relaxed);
-        Ok(Some(logits))
-    }
-
-    fn usage(&self) -> Usage {
-        Usage {
-            tokens: self.tokens,
-            pairs: self.done,
-            batches: self.batches,
-            compute_ms: milliseconds(self.compute),
-            ..Usage::default()
-        }
-    }
-}
-
-fn fits(reranker: &Reranker, lengths: &[usize], batch: &[usize]) -> bool {
-    reranker.budget.fits(&reranker.summary.config, batch.iter().map(|&pair| lengths[pair]))
 }
 
 /// A document's logit is its best window's; it has none until all its windows are scored.
@@ -370,13 +267,6 @@ fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<()
     }
 }
 
-/// What wgpu and CubeCL call it.
-fn is_out_of_memory(error: &Error) -> bool {
-    let Error::Model(ModelError::Device { problem }) = error else { return false };
-    let problem = problem.to_lowercase();
-    ["out of memory", "outofmemory", "buffertoobig", "too big"].iter().any(|words| problem.contains(words))
-}
-
-fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }

@@ -1,0 +1,163 @@
+//! Pairs on their way through the model: the loop over the batch plan.
+
+use std::time::{Duration, Instant};
+
+use crossrank_model::{ModelError, PackedPairs};
+use crossrank_tokenizer::PairIds;
+use rayon::prelude::*;
+
+use crate::batch_plan::{BatchPlan, cut, tokens};
+use crate::budget::{can_allocate, pass_bytes};
+use crate::device::DeviceKind;
+use crate::guard::caught;
+use crate::reranker::milliseconds;
+use crate::{Control, Error, Progress, Reranker, Usage};
+
+/// Tokens of a part of a pass at least: fewer do not keep a thread's matrix products busy.
+const SHARD_TOKENS: usize = 256;
+
+/// Pairs on their way through the model, one forward pass a step.
+pub(crate) struct Run<'a> {
+    reranker: &'a Reranker,
+    pairs: &'a [PairIds],
+    lengths: Vec<usize>,
+    plan: BatchPlan,
+    deadline: Option<Instant>,
+    /// The logit of every pair that is scored, in input order.
+    pub(crate) logits: Vec<Option<f32>>,
+    done: usize,
+    batches: usize,
+    tokens: usize,
+    compute: Duration,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(reranker: &'a Reranker, pairs: &'a [PairIds], deadline: Option<Instant>) -> Self {
+        let lengths: Vec<usize> = pairs.iter().map(|pair| pair.ids.len()).collect();
+        let plan = match deadline {
+            // Under a deadline the first stage's best must come first.
+            Some(_) => BatchPlan::in_order(pairs.len()),
+            None => BatchPlan::sorted(&lengths, |batch| fits(reranker, &lengths, batch)),
+        };
+        let logits = vec![None; pairs.len()];
+        Self {
+            reranker,
+            pairs,
+            lengths,
+            plan,
+            deadline,
+            logits,
+            done: 0,
+            batches: 0,
+            tokens: 0,
+            compute: Duration::ZERO,
+        }
+    }
+
+    /// Runs the next forward pass; false when there is none or the deadline has come.
+    pub(crate) async fn step(&mut self, control: &Control<'_>) -> Result<bool, Error> {
+        control.cancel.check()?;
+        let Some(batch) = self.next_batch() else { return Ok(false) };
+        let tokens = tokens(&batch, &self.lengths);
+        let (shards, needed) = self.shards(&batch);
+        let started = Instant::now();
+        let Some(logits) = self.forward(&shards, needed).await? else {
+            if self.plan.halve(batch) {
+                return Ok(true);
+            }
+            return Err(Error::OutOfMemory { tokens, needed, available: self.reranker.budget.bytes });
+        };
+        for (&pair, logit) in batch.iter().zip(logits) {
+            self.logits[pair] = Some(logit);
+        }
+        let elapsed = started.elapsed();
+        self.reranker.set_rate(tokens as f64 / elapsed.as_secs_f64().max(1e-9));
+        self.compute += elapsed;
+        self.done += batch.len();
+        self.tokens += tokens;
+        self.batches += 1;
+        if let Some(report) = control.on_progress {
+            report(Progress { pairs_done: self.done, pairs_total: self.pairs.len() });
+        }
+        Ok(true)
+    }
+
+    fn next_batch(&mut self) -> Option<Vec<usize>> {
+        let Some(deadline) = self.deadline else { return self.plan.next_batch() };
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        // The first pair is scored in any case: an answer that ranks nothing helps nobody.
+        if remaining.is_zero() && self.done > 0 {
+            return None;
+        }
+        let (reranker, lengths) = (self.reranker, &self.lengths);
+        self.plan.next_within(lengths, remaining, reranker.rate(), |batch| fits(reranker, lengths, batch))
+    }
+
+    /// A pass cut into parts that run side by side on the CPU, as many as its threads, its tokens and memory
+    /// allow, and the bytes that they need together. On a GPU a pass is one part.
+    fn shards(&self, batch: &[usize]) -> (Vec<Vec<usize>>, u64) {
+        let Reranker { summary, budget, .. } = self.reranker;
+        let threads = if summary.device.kind == DeviceKind::Cpu { rayon::current_num_threads() } else { 1 };
+        let most = threads.min(tokens(batch, &self.lengths) / SHARD_TOKENS).max(1);
+        let needed = |shard: &Vec<usize>| {
+            let longest = shard.iter().map(|&pair| self.lengths[pair]).max().unwrap_or(0);
+            pass_bytes(&summary.config, tokens(shard, &self.lengths), longest)
+        };
+        let mut count = most;
+        loop {
+            let shards = cut(batch, &self.lengths, count);
+            let needed = shards.iter().map(needed).sum();
+            if needed <= budget.bytes && can_allocate(needed) || count == 1 {
+                return (shards, needed);
+            }
+            count /= 2;
+        }
+    }
+
+    /// The logits of one pass; `None` if there is no memory for it.
+    async fn forward(&self, shards: &[Vec<usize>], needed: u64) -> Result<Option<Vec<f32>>, Error> {
+        let Reranker { model, summary, .. } = self.reranker;
+        if !shards.iter().all(|shard| fits(self.reranker, &self.lengths, shard)) || !can_allocate(needed) {
+            return Ok(None);
+        }
+        let pairs = self.pairs;
+        let forward = |shard: &Vec<usize>| {
+            let mut packed = PackedPairs::default();
+            shard.iter().for_each(|&pair| packed.push(&pairs[pair].ids, &pairs[pair].type_ids));
+            caught(summary.device.kind, async move { model.forward(&packed).await })
+        };
+        let logits = match shards {
+            [whole] => forward(whole).await,
+            // Many operations of the CPU backend use one thread; side by side they use all.
+            _ => {
+                let parts = shards.par_iter().map(|shard| pollster::block_on(forward(shard)));
+                parts.collect::<Result<Vec<_>, _>>().map(|parts| parts.concat())
+            }
+        };
+        match logits {
+            Err(error) if is_out_of_memory(&error) => Ok(None),
+            logits => logits.map(Some),
+        }
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            tokens: self.tokens,
+            pairs: self.done,
+            batches: self.batches,
+            compute_ms: milliseconds(self.compute),
+            ..Usage::default()
+        }
+    }
+}
+
+fn fits(reranker: &Reranker, lengths: &[usize], batch: &[usize]) -> bool {
+    reranker.budget.fits(&reranker.summary.config, batch.iter().map(|&pair| lengths[pair]))
+}
+
+/// What wgpu and CubeCL call it.
+pub(crate) fn is_out_of_memory(error: &Error) -> bool {
+    let Error::Model(ModelError::Device { problem }) = error else { return false };
+    let problem = problem.to_lowercase();
+    ["out of memory", "outofmemory", "buffertoobig", "too big"].iter().any(|words| problem.contains(words))
+}
