@@ -2,6 +2,7 @@
 //! where cancelling, deadlines and progress are looked at.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Duration;
 
 /// Tokens of a forward pass aimed at: enough to keep a device busy, few enough to stop soon.
@@ -17,9 +18,9 @@ pub struct BatchPlan {
 }
 
 impl BatchPlan {
-    /// Passes of about equal size, longest pairs first; every pass that `fits` refuses is halved.
-    pub fn sorted(lengths: &[usize], fits: impl Fn(&[usize]) -> bool) -> Self {
-        let mut order: Vec<usize> = (0..lengths.len()).collect();
+    /// Passes of about equal size over `pairs`, longest first; every pass that `fits` refuses is halved.
+    pub fn sorted(pairs: Range<usize>, lengths: &[usize], fits: impl Fn(&[usize]) -> bool) -> Self {
+        let mut order: Vec<usize> = pairs.collect();
         order.sort_by_key(|&pair| std::cmp::Reverse(lengths[pair]));
         let passes = (tokens(&order, lengths) / TARGET_TOKENS).max(1);
         let mut plan = Self { batches: cut(&order, lengths, passes).into() };
@@ -27,9 +28,10 @@ impl BatchPlan {
         plan
     }
 
-    /// All pairs in input order, to be cut by [`Self::next_within`] as time allows.
-    pub fn in_order(pairs: usize) -> Self {
-        Self { batches: if pairs == 0 { VecDeque::new() } else { VecDeque::from([(0..pairs).collect()]) } }
+    /// `pairs` in input order, to be cut by [`Self::next_within`] as time allows.
+    pub fn in_order(pairs: Range<usize>) -> Self {
+        let whole: Vec<usize> = pairs.collect();
+        Self { batches: [whole].into_iter().filter(|batch| !batch.is_empty()).collect() }
     }
 
     /// The next pass.
@@ -127,7 +129,7 @@ mod tests {
             lengths in prop::collection::vec(1usize..513, 0..300),
             budget in 512usize..20_000,
         ) {
-            let plan = BatchPlan::sorted(&lengths, |batch| tokens(batch, &lengths) <= budget);
+            let plan = BatchPlan::sorted(0..lengths.len(), &lengths, |batch| tokens(batch, &lengths) <= budget);
             let mut seen: Vec<usize> = plan.batches().flatten().copied().collect();
             seen.sort_unstable();
             prop_assert_eq!(seen, (0..lengths.len()).collect::<Vec<_>>());
@@ -150,7 +152,7 @@ mod tests {
 
         #[test]
         fn a_pass_has_1024_tokens_where_there_are_that_many(lengths in prop::collection::vec(1usize..513, 1..300)) {
-            let plan = BatchPlan::sorted(&lengths, |_| true);
+            let plan = BatchPlan::sorted(0..lengths.len(), &lengths, |_| true);
             let total: usize = lengths.iter().sum();
             for batch in plan.batches() {
                 prop_assert!(tokens(batch, &lengths) >= total.min(1024), "{}", tokens(batch, &lengths));
@@ -163,7 +165,7 @@ mod tests {
             rate in 1.0f64..1e6,
             ms in 0u64..500,
         ) {
-            let mut plan = BatchPlan::in_order(lengths.len());
+            let mut plan = BatchPlan::in_order(0..lengths.len());
             let mut seen = Vec::new();
             while let Some(batch) =
                 plan.next_within(&lengths, Duration::from_millis(ms), Some(rate), |batch| batch.len() < 9)
@@ -179,14 +181,14 @@ mod tests {
 
     #[test]
     fn without_a_known_rate_one_pair_goes_first() {
-        let mut plan = BatchPlan::in_order(5);
+        let mut plan = BatchPlan::in_order(0..5);
         let first = plan.next_within(&[9; 5], Duration::from_secs(60), None, |_| true);
         assert_eq!(first.as_deref(), Some(&[0][..]));
     }
 
     #[test]
     fn a_pass_that_failed_comes_back_in_halves_and_a_single_pair_does_not() {
-        let mut plan = BatchPlan::in_order(3);
+        let mut plan = BatchPlan::in_order(0..3);
         let batch = plan.next_batch().unwrap();
         assert!(plan.halve(batch));
         assert_eq!(plan.batches().collect::<Vec<_>>(), [&[0, 1][..], &[2][..]]);

@@ -25,7 +25,7 @@ impl CancelToken {
 pub struct Progress {
     /// Pairs scored.
     pub pairs_done: usize,
-    /// Pairs in all.
+    /// Pairs in all; under a deadline those of the documents read so far.
     pub pairs_total: usize,
 }
 

@@ -13,56 +13,101 @@ const JINA_MAX_QUERY_TOKENS: usize = 510;
 const BILLED_TOKENS: usize = 500;
 const BILLED_DOCUMENTS: usize = 100;
 
-/// All pairs of a request: every document has one for each of its windows, in document order.
-pub(crate) struct Pairs {
-    pub(crate) pairs: Vec<PairIds>,
-    /// The pairs of each document.
-    pub(crate) of_document: Vec<Range<usize>>,
-    pub(crate) warnings: Vec<Warning>,
-    pub(crate) search_units: usize,
-}
-
 /// A document's text, in the form the model reads.
 pub(crate) fn texts(request: &Request) -> Result<Vec<String>, Error> {
     let fields = request.rank_fields.as_deref();
     request.documents.iter().enumerate().map(|(index, document)| document.text(index, fields)).collect()
 }
 
-/// Tokenizes the query once and every document once, and lays windows over the long ones.
-pub(crate) fn prepare(
-    tokenizer: &PairTokenizer,
-    request: &Request,
-    texts: &[String],
+/// The documents of a request, turned into pairs as they are read: one pair for each window of a document.
+pub(crate) struct Documents<'a> {
+    tokenizer: &'a PairTokenizer,
+    texts: &'a [String],
+    query: Vec<u32>,
     rule: WindowRule,
-    max_tokens: usize,
-) -> Result<Pairs, Error> {
-    let mut warnings = Vec::new();
-    let mut query = tokenizer.tokenize(&request.query)?;
-    let query_tokens = max_query_tokens(rule, max_tokens - tokenizer.special_tokens());
-    if query.len() > query_tokens {
-        query.truncate(query_tokens);
-        warnings.push(Warning::QueryTruncated { tokens: query_tokens });
-    }
-    let room = max_tokens - tokenizer.special_tokens() - query.len();
-    let documents: Vec<Vec<u32>> =
-        texts.par_iter().map(|text| tokenizer.tokenize(text)).collect::<Result<_, _>>()?;
+    /// Tokens that the context leaves for a document beside the query.
+    room: usize,
+    max_tokens_per_doc: usize,
+    /// The pairs of each document read so far, as places in the order of all pairs.
+    pairs_of: Vec<Range<usize>>,
+    query_warning: Option<Warning>,
+    truncated: usize,
+    billed: usize,
+}
 
-    let (mut pairs, mut of_document) = (Vec::new(), Vec::new());
-    let (mut truncated, mut billed) = (0, 0);
-    for document in &documents {
-        let read = document.len().min(request.max_tokens_per_doc);
-        let windows = windows(read, room, rule);
-        let covered = windows.iter().map(|window| window.end).max().unwrap_or(0);
-        truncated += usize::from(covered < document.len());
-        billed += (query.len() + covered).div_ceil(BILLED_TOKENS).max(1);
-        let start = pairs.len();
-        pairs.extend(windows.into_iter().map(|window| tokenizer.pair(&query, &document[window])));
-        of_document.push(start..pairs.len());
+impl<'a> Documents<'a> {
+    /// Tokenizes the query, once for all documents.
+    pub(crate) fn new(
+        tokenizer: &'a PairTokenizer,
+        request: &Request,
+        texts: &'a [String],
+        rule: WindowRule,
+        max_tokens: usize,
+    ) -> Result<Self, Error> {
+        let mut query = tokenizer.tokenize(&request.query)?;
+        let tokens = max_query_tokens(rule, max_tokens - tokenizer.special_tokens());
+        let query_warning = (query.len() > tokens).then_some(Warning::QueryTruncated { tokens });
+        query.truncate(tokens);
+        let room = max_tokens - tokenizer.special_tokens() - query.len();
+        Ok(Self {
+            tokenizer,
+            texts,
+            query,
+            rule,
+            room,
+            max_tokens_per_doc: request.max_tokens_per_doc,
+            pairs_of: Vec::with_capacity(texts.len()),
+            query_warning,
+            truncated: 0,
+            billed: 0,
+        })
     }
-    if truncated > 0 {
-        warnings.push(Warning::DocumentsTruncated { documents: truncated });
+
+    /// The pairs of the next documents, at most `count`; none at the end.
+    pub(crate) fn read(&mut self, count: usize) -> Result<Vec<PairIds>, Error> {
+        let unread = &self.texts[self.pairs_of.len()..];
+        let texts = &unread[..count.min(unread.len())];
+        let documents: Vec<Vec<u32>> =
+            texts.par_iter().map(|text| self.tokenizer.tokenize(text)).collect::<Result<_, _>>()?;
+        let mut pairs = Vec::new();
+        let mut start = self.pairs_of.last().map_or(0, |pairs| pairs.end);
+        for document in &documents {
+            let windows = windows(document.len().min(self.max_tokens_per_doc), self.room, self.rule);
+            let covered = windows.iter().map(|window| window.end).max().unwrap_or(0);
+            self.truncated += usize::from(covered < document.len());
+            self.billed += (self.query.len() + covered).div_ceil(BILLED_TOKENS).max(1);
+            self.pairs_of.push(start..start + windows.len());
+            start += windows.len();
+            pairs.extend(
+                windows.into_iter().map(|window| self.tokenizer.pair(&self.query, &document[window])),
+            );
+        }
+        Ok(pairs)
     }
-    Ok(Pairs { pairs, of_document, warnings, search_units: billed.div_ceil(BILLED_DOCUMENTS) })
+
+    /// What was left out of the model's input so far.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        let documents = self.truncated;
+        let truncated = (documents > 0).then_some(Warning::DocumentsTruncated { documents });
+        self.query_warning.iter().cloned().chain(truncated).collect()
+    }
+
+    /// Cohere's billing units of the documents read so far.
+    pub(crate) fn search_units(&self) -> usize {
+        self.billed.div_ceil(BILLED_DOCUMENTS)
+    }
+
+    /// The logit of every document of the request from those of the pairs: its best window's, and none
+    /// until all its windows are scored.
+    pub(crate) fn logits(&self, of_pairs: &[Option<f32>]) -> Vec<Option<f32>> {
+        let best = |windows: &Range<usize>| {
+            let scored: Option<Vec<f32>> = of_pairs[windows.clone()].iter().copied().collect();
+            scored?.into_iter().max_by(f32::total_cmp)
+        };
+        let mut logits: Vec<Option<f32>> = self.pairs_of.iter().map(best).collect();
+        logits.resize(self.texts.len(), None);
+        logits
+    }
 }
 
 /// The query's share of the context: Jina's fixed one, else Cohere's half.

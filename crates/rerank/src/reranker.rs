@@ -1,6 +1,5 @@
 //! The engine: a model on a device, and the loop that runs requests through it.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,13 +10,16 @@ use rayon::prelude::*;
 use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, weight_bytes};
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::guard::caught;
-use crate::pairs::{Pairs, prepare, texts};
+use crate::pairs::{Documents, texts};
 use crate::ranking::order;
 use crate::run::{Run, is_out_of_memory};
 use crate::{
     Control, Error, Languages, LoadOptions, ModelFiles, PairScore, Ranked, Request, Response, ScoreOptions,
-    Warning,
+    Usage, Warning,
 };
+
+/// Documents that are tokenized at a time where time is short.
+const DOCUMENTS_AT_ONCE: usize = 32;
 
 /// A cross-encoder that is ready to rank. Shared between threads by reference.
 pub struct Reranker {
@@ -142,34 +144,40 @@ impl Reranker {
         let started = Instant::now();
         request.validate()?;
         let texts = texts(request)?;
-        let rule = request.window.unwrap_or(self.window);
-        let Pairs { pairs, of_document, mut warnings, search_units } =
-            prepare(&self.tokenizer, request, &texts, rule, self.summary.max_tokens)?;
-        let tokenized = Instant::now();
-        let all_texts = std::iter::once(request.query.as_str()).chain(texts.iter().map(String::as_str));
-        warnings.extend(
-            crate::language::mismatch(self.languages, all_texts)
-                .map(|found| Warning::LanguageMismatch { found }),
-        );
-
         let deadline = request.deadline_ms.map(|ms| started + Duration::from_millis(ms));
-        let mut run = Run::new(self, &pairs, deadline);
-        while run.step(control).await? {
+        // Under a deadline documents are tokenized as they are reached.
+        let at_once = if deadline.is_some() { DOCUMENTS_AT_ONCE } else { texts.len() };
+        let rule = request.window.unwrap_or(self.window);
+        let mut documents = Documents::new(&self.tokenizer, request, &texts, rule, self.summary.max_tokens)?;
+        let mut tokenizing = started.elapsed();
+        let mut run = Run::new(self, deadline);
+        loop {
+            if run.is_idle() {
+                let reading = Instant::now();
+                run.add(documents.read(at_once)?);
+                tokenizing += reading.elapsed();
+            }
+            if !run.step(control).await? {
+                break;
+            }
             if let Some(report) = control.on_partial {
-                report(ranked(&run.logits, &of_document));
+                report(ranked(&documents.logits(&run.logits)));
             }
         }
-        let scored = document_logits(&run.logits, &of_document);
-        let total = scored.len();
-        let reached = scored.iter().flatten().count();
-        if reached < total {
-            warnings.push(Warning::DeadlineReached { scored: reached, total });
+        let logits = documents.logits(&run.logits);
+        let mut warnings = documents.warnings();
+        warnings.extend(self.language_mismatch(request, &texts));
+        let (scored, total) = (logits.iter().flatten().count(), texts.len());
+        if scored < total {
+            warnings.push(Warning::DeadlineReached { scored, total });
         }
-        let mut usage = run.usage();
-        usage.search_units = search_units;
-        usage.tokenize_ms = milliseconds(tokenized - started);
-        usage.elapsed_ms = milliseconds(started.elapsed());
-        Ok(Response { results: self.results(request, &run.logits, &of_document), warnings, usage })
+        let usage = Usage {
+            search_units: documents.search_units(),
+            tokenize_ms: milliseconds(tokenizing),
+            elapsed_ms: milliseconds(started.elapsed()),
+            ..run.usage()
+        };
+        Ok(Response { results: results(request, &logits), warnings, usage })
     }
 
     /// The logit of every pair, in input order; long pairs are truncated, not split.
@@ -185,13 +193,13 @@ impl Reranker {
             .par_iter()
             .map(|(query, document)| self.tokenize(query, document, options))
             .collect::<Result<_, _>>()?;
-        let mut run = Run::new(self, &pairs, None);
+        let lengths: Vec<usize> = pairs.iter().map(|pair| pair.ids.len()).collect();
+        let mut run = Run::new(self, None);
+        run.add(pairs);
         while pollster::block_on(run.step(&Control::default()))? {}
-        let scores = run.logits.iter().zip(&pairs).enumerate();
+        let scores = run.logits.iter().zip(lengths).enumerate();
         Ok(scores
-            .filter_map(|(index, (logit, pair))| {
-                logit.map(|logit| PairScore { index, logit, tokens: pair.ids.len() })
-            })
+            .filter_map(|(index, (logit, tokens))| logit.map(|logit| PairScore { index, logit, tokens }))
             .collect())
     }
 
@@ -205,23 +213,9 @@ impl Reranker {
         Ok(self.tokenizer.encode(query, document, &limits)?)
     }
 
-    fn results(
-        &self,
-        request: &Request,
-        logits: &[Option<f32>],
-        of_document: &[Range<usize>],
-    ) -> Vec<Ranked> {
-        let mut results = ranked(logits, of_document);
-        if let Some(min_score) = request.min_score {
-            results.retain(|result| result.score().is_none_or(|score| score >= min_score));
-        }
-        results.truncate(request.top_n.unwrap_or(usize::MAX));
-        if request.return_documents {
-            results
-                .iter_mut()
-                .for_each(|result| result.document = Some(request.documents[result.index].clone()));
-        }
-        results
+    fn language_mismatch(&self, request: &Request, texts: &[String]) -> Option<Warning> {
+        let texts = std::iter::once(&request.query).chain(texts).map(String::as_str);
+        crate::language::mismatch(self.languages, texts).map(|found| Warning::LanguageMismatch { found })
     }
 
     /// Tokens per second of the latest forward pass; none before the first.
@@ -235,18 +229,21 @@ impl Reranker {
     }
 }
 
-/// A document's logit is its best window's; it has none until all its windows are scored.
-fn document_logits(logits: &[Option<f32>], of_document: &[Range<usize>]) -> Vec<Option<f32>> {
-    let best = |windows: &Range<usize>| {
-        let scored: Option<Vec<f32>> = logits[windows.clone()].iter().copied().collect();
-        scored?.into_iter().max_by(f32::total_cmp)
-    };
-    of_document.iter().map(best).collect()
+/// The part of a ranking that the request asks for.
+fn results(request: &Request, logits: &[Option<f32>]) -> Vec<Ranked> {
+    let mut results = ranked(logits);
+    if let Some(min_score) = request.min_score {
+        results.retain(|result| result.score().is_none_or(|score| score >= min_score));
+    }
+    results.truncate(request.top_n.unwrap_or(usize::MAX));
+    if request.return_documents {
+        results.iter_mut().for_each(|result| result.document = Some(request.documents[result.index].clone()));
+    }
+    results
 }
 
-fn ranked(logits: &[Option<f32>], of_document: &[Range<usize>]) -> Vec<Ranked> {
-    let logits = document_logits(logits, of_document);
-    order(&logits).into_iter().map(|index| Ranked { index, logit: logits[index], document: None }).collect()
+fn ranked(logits: &[Option<f32>]) -> Vec<Ranked> {
+    order(logits).into_iter().map(|index| Ranked { index, logit: logits[index], document: None }).collect()
 }
 
 fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<(), Error> {

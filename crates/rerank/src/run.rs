@@ -19,7 +19,7 @@ const SHARD_TOKENS: usize = 256;
 /// Pairs on their way through the model, one forward pass a step.
 pub(crate) struct Run<'a> {
     reranker: &'a Reranker,
-    pairs: &'a [PairIds],
+    pairs: Vec<PairIds>,
     lengths: Vec<usize>,
     plan: BatchPlan,
     deadline: Option<Instant>,
@@ -32,26 +32,38 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(reranker: &'a Reranker, pairs: &'a [PairIds], deadline: Option<Instant>) -> Self {
-        let lengths: Vec<usize> = pairs.iter().map(|pair| pair.ids.len()).collect();
-        let plan = match deadline {
-            // Under a deadline the first stage's best must come first.
-            Some(_) => BatchPlan::in_order(pairs.len()),
-            None => BatchPlan::sorted(&lengths, |batch| fits(reranker, &lengths, batch)),
-        };
-        let logits = vec![None; pairs.len()];
+    pub(crate) fn new(reranker: &'a Reranker, deadline: Option<Instant>) -> Self {
         Self {
             reranker,
-            pairs,
-            lengths,
-            plan,
+            pairs: Vec::new(),
+            lengths: Vec::new(),
+            plan: BatchPlan::in_order(0..0),
             deadline,
-            logits,
+            logits: Vec::new(),
             done: 0,
             batches: 0,
             tokens: 0,
             compute: Duration::ZERO,
         }
+    }
+
+    /// True if every pair has been scored.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.done == self.pairs.len()
+    }
+
+    /// Plans more pairs; only when idle.
+    pub(crate) fn add(&mut self, pairs: Vec<PairIds>) {
+        let new = self.pairs.len()..self.pairs.len() + pairs.len();
+        self.lengths.extend(pairs.iter().map(|pair| pair.ids.len()));
+        self.pairs.extend(pairs);
+        self.logits.resize(new.end, None);
+        let (reranker, lengths) = (self.reranker, &self.lengths);
+        self.plan = match self.deadline {
+            // Under a deadline the first stage's best must come first.
+            Some(_) => BatchPlan::in_order(new),
+            None => BatchPlan::sorted(new, lengths, |batch| fits(reranker, lengths, batch)),
+        };
     }
 
     /// Runs the next forward pass; false when there is none or the deadline has come.
@@ -120,7 +132,7 @@ impl<'a> Run<'a> {
         if !shards.iter().all(|shard| fits(self.reranker, &self.lengths, shard)) || !can_allocate(needed) {
             return Ok(None);
         }
-        let pairs = self.pairs;
+        let pairs = &self.pairs;
         let forward = |shard: &Vec<usize>| {
             let mut packed = PackedPairs::default();
             shard.iter().for_each(|&pair| packed.push(&pairs[pair].ids, &pairs[pair].type_ids));

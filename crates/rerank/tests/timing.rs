@@ -42,6 +42,20 @@ fn a_deadline_answers_in_time_with_the_first_documents_scored() {
 }
 
 #[test]
+fn a_deadline_holds_for_as_many_documents_as_a_request_may_have() {
+    let (_alone, reranker) = (ALONE.lock().unwrap(), reranker());
+    reranker.rerank(&request(ragged(2))).unwrap();
+    let mut asked = request(ragged(10_000));
+    asked.deadline_ms = Some(200);
+    let started = Instant::now();
+    let response = reranker.rerank(&asked).unwrap();
+    let elapsed = started.elapsed();
+    let scored = response.results.iter().filter(|result| result.logit.is_some()).count();
+    println!("{scored} of 10,000 documents in {elapsed:?}");
+    assert!(scored >= 1 && elapsed < Duration::from_millis(400), "{scored} in {elapsed:?}");
+}
+
+#[test]
 fn cancelling_stops_within_one_pass_and_frees_the_model() {
     let (_alone, reranker) = (ALONE.lock().unwrap(), reranker());
     let (asked, cancel) = (request(ragged(400)), CancelToken::default());
