@@ -39,25 +39,31 @@ impl BatchPlan {
         self.batches.pop_front()
     }
 
-    /// The next pass, cut to the tokens that `remaining` allows at `tokens_per_second`, to what `fits`,
-    /// and to no less than one pair.
+    /// The next pass, cut to what `remaining` allows at `tokens_per_second` and to what `fits`; none if the
+    /// next pair would come too late, unless `at_least_one` is asked for.
     pub fn next_within(
         &mut self,
         lengths: &[usize],
         remaining: Duration,
         tokens_per_second: Option<f64>,
+        at_least_one: bool,
         fits: impl Fn(&[usize]) -> bool,
     ) -> Option<Vec<usize>> {
         let mut batch = self.batches.pop_front()?;
+        let tokens = tokens_per_second.map_or(0.0, |rate| rate * remaining.as_secs_f64());
         // Half the time that is left: an estimate that is off by two is still in time.
-        let tokens = tokens_per_second.map_or(0.0, |rate| rate * remaining.as_secs_f64() / 2.0);
-        let tokens = (tokens as usize).min(TARGET_TOKENS);
+        let most = (tokens as usize / 2).min(TARGET_TOKENS);
         let mut planned = 0;
         let affordable = batch.iter().take_while(|&&pair| {
             planned += lengths[pair];
-            planned <= tokens
+            planned <= most
         });
-        let mut count = affordable.count().max(1);
+        let mut count = affordable.count();
+        if count == 0 && !at_least_one && lengths[batch[0]] as f64 > tokens {
+            self.batches.push_front(batch);
+            return None;
+        }
+        count = count.max(1);
         while count > 1 && !fits(&batch[..count]) {
             count = count.div_ceil(2);
         }
@@ -168,7 +174,7 @@ mod tests {
             let mut plan = BatchPlan::in_order(0..lengths.len());
             let mut seen = Vec::new();
             while let Some(batch) =
-                plan.next_within(&lengths, Duration::from_millis(ms), Some(rate), |batch| batch.len() < 9)
+                plan.next_within(&lengths, Duration::from_millis(ms), Some(rate), true, |batch| batch.len() < 9)
             {
                 prop_assert!(!batch.is_empty() && batch.len() < 9);
                 let affordable = rate * ms as f64 / 2000.0;
@@ -182,8 +188,20 @@ mod tests {
     #[test]
     fn without_a_known_rate_one_pair_goes_first() {
         let mut plan = BatchPlan::in_order(0..5);
-        let first = plan.next_within(&[9; 5], Duration::from_secs(60), None, |_| true);
+        let first = plan.next_within(&[9; 5], Duration::from_secs(60), None, true, |_| true);
         assert_eq!(first.as_deref(), Some(&[0][..]));
+    }
+
+    #[test]
+    fn a_pair_that_would_come_too_late_stays() {
+        let mut plan = BatchPlan::in_order(0..2);
+        let mut next = |ms, at_least_one| {
+            plan.next_within(&[100, 100], Duration::from_millis(ms), Some(1000.0), at_least_one, |_| true)
+        };
+        assert_eq!(next(99, false), None);
+        assert_eq!(next(101, false), Some(vec![0]));
+        assert_eq!(next(1, true), Some(vec![1]));
+        assert_eq!(next(1000, true), None);
     }
 
     #[test]

@@ -98,11 +98,9 @@ impl<'a> Run<'a> {
         let Some(deadline) = self.deadline else { return self.plan.next_batch() };
         let remaining = deadline.saturating_duration_since(Instant::now());
         // The first pair is scored in any case: an answer that ranks nothing helps nobody.
-        if remaining.is_zero() && self.done > 0 {
-            return None;
-        }
-        let (reranker, lengths) = (self.reranker, &self.lengths);
-        self.plan.next_within(lengths, remaining, reranker.rate(), |batch| fits(reranker, lengths, batch))
+        let (first, reranker, lengths) = (self.done == 0, self.reranker, &self.lengths);
+        let fits = |batch: &[usize]| fits(reranker, lengths, batch);
+        self.plan.next_within(lengths, remaining, reranker.rate(), first, fits)
     }
 
     /// A pass cut into parts that run side by side on the CPU, as many as its threads, its tokens and memory
