@@ -45,7 +45,8 @@ impl Document {
     /// What the model reads: text as it is, an object as YAML of `rank_fields` in their order, of all
     /// its fields but `_id` without them. A single text field is read without its name.
     ///
-    /// YAML in key order is Cohere's advice for structured documents (Rerank best practices).
+    /// YAML in key order is Cohere's advice for structured documents (Rerank best practices). Names become
+    /// words, `includedUsers` and `included_users` both `included users`: models have learnt from prose.
     pub fn text(&self, index: usize, rank_fields: Option<&[String]>) -> Result<String, Error> {
         let fields = match self {
             Document::Text(text) => return Ok(text.clone()),
@@ -63,12 +64,52 @@ impl Document {
             [] => Ok(String::new()),
             [(_, Value::String(text))] => Ok(text.clone()),
             _ => {
-                let record: Map<String, Value> =
-                    chosen.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+                let record = named_in_words(chosen);
                 serde_norway::to_string(&record).map_err(|source| Error::Yaml { index, source })
             }
         }
     }
+}
+
+fn named_in_words<'a>(fields: impl IntoIterator<Item = (&'a String, &'a Value)>) -> Map<String, Value> {
+    let mut named = Map::new();
+    for (name, value) in fields {
+        let mut name = words(name);
+        // Two names of the same words stay apart.
+        while named.contains_key(&name) {
+            name.push('_');
+        }
+        named.insert(name, with_names_in_words(value));
+    }
+    named
+}
+
+fn with_names_in_words(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(named_in_words(fields)),
+        Value::Array(items) => items.iter().map(with_names_in_words).collect(),
+        other => other.clone(),
+    }
+}
+
+/// A field's name as words: a word begins behind an underscore, and at a capital behind two small letters,
+/// so that `pH` and `iPhone` stay whole.
+fn words(name: &str) -> String {
+    let letters: Vec<char> = name.trim_matches('_').chars().collect();
+    let is_small = |place: usize| letters.get(place).is_some_and(|letter| letter.is_lowercase());
+    let mut words = String::with_capacity(name.len() + 8);
+    for (place, &letter) in letters.iter().enumerate() {
+        if letter == '_' {
+            words.push(' ');
+        } else if letter.is_uppercase() && place > 1 && is_small(place - 1) && is_small(place - 2) {
+            words.push(' ');
+            // `userID` becomes `user ID`.
+            if is_small(place + 1) { words.extend(letter.to_lowercase()) } else { words.push(letter) }
+        } else {
+            words.push(letter);
+        }
+    }
+    if words.is_empty() { name.to_owned() } else { words }
 }
 
 #[cfg(test)]
@@ -90,8 +131,44 @@ mod tests {
     fn an_object_is_yaml_in_its_own_key_order_without_its_id() {
         let record =
             r#"{"_id":"d7","title":"Pump","specs":{"power_w":90,"quiet":true},"tags":["a","b"],"none":null}"#;
-        let yaml = "title: Pump\nspecs:\n  power_w: 90\n  quiet: true\ntags:\n- a\n- b\n";
+        let yaml = "title: Pump\nspecs:\n  power w: 90\n  quiet: true\ntags:\n- a\n- b\n";
         assert_eq!(text(record, None).unwrap(), yaml);
+    }
+
+    #[test]
+    fn names_of_fields_become_words() {
+        let named = [
+            "included_users",
+            "includedUsers",
+            "userID",
+            "areaKm2",
+            "pH",
+            "iPhone",
+            "__typename",
+            "_",
+            "Größe",
+        ];
+        let read = named.map(words);
+        assert_eq!(
+            read,
+            [
+                "included users",
+                "included users",
+                "user ID",
+                "area km2",
+                "pH",
+                "iPhone",
+                "typename",
+                "_",
+                "Größe"
+            ]
+        );
+    }
+
+    #[test]
+    fn names_of_the_same_words_lose_nothing() {
+        let record = r#"{"a_b":1,"a b":2,"rows":[{"maxTemp":3,"max_temp":4}]}"#;
+        assert_eq!(text(record, None).unwrap(), "a b: 1\na b_: 2\nrows:\n- max temp: 3\n  max temp_: 4\n");
     }
 
     #[test]
