@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use half::{bf16, f16};
-use safetensors::tensor::{Dtype, Metadata};
+use safetensors::tensor::Dtype;
 
+use crate::header::{damaged, read_header};
 use crate::quantized::{FORMAT_VERSION, Q4_BLOCK, dequantize_q4_row, dequantize_q8_row, fake_quantize_row};
 use crate::{ModelError, WeightSource, WrongTensor};
 
@@ -39,9 +40,6 @@ struct Entry {
     range: Range<u64>,
 }
 
-/// The safetensors format's own limit on the length of a header, in bytes.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
-
 impl Checkpoint {
     /// Locates the tensors of `files`, each a name for messages and its bytes.
     ///
@@ -73,7 +71,7 @@ impl Checkpoint {
     #[cfg(feature = "fs")]
     pub fn open_folder(folder: &std::path::Path) -> Result<Self, ModelError> {
         let names = match std::fs::read(folder.join("model.safetensors.index.json")) {
-            Ok(index) => shard_names(&index)?,
+            Ok(index) => crate::header::shard_names(&index)?,
             Err(_) => vec!["model.safetensors".to_owned()],
         };
         let open = |name: String| {
@@ -276,47 +274,6 @@ fn decode<const N: usize>(bytes: &[u8], out: &mut [f32], value: impl Fn([u8; N])
     }
 }
 
-/// Parses a safetensors header and checks that it describes `source` to the last byte.
-fn read_header(file: &str, source: &dyn WeightSource) -> Result<(Metadata, u64), ModelError> {
-    let read = |range| source.read(range).map_err(|_| damaged(file, "it ends inside its header".to_owned()));
-    let length = read(0..8)?;
-    let length = <[u8; 8]>::try_from(length.as_ref())
-        .map(u64::from_le_bytes)
-        .map_err(|_| damaged(file, "it ends inside its header".to_owned()))?;
-    if length > MAX_HEADER_BYTES {
-        return Err(damaged(file, format!("its header claims {length} bytes")));
-    }
-    let data_start = 8 + length;
-    let header: Metadata = serde_json::from_slice(&read(8..data_start)?)
-        .map_err(|error| damaged(file, format!("its header is not a list of tensors ({error})")))?;
-    // Deserializing sorts the tensors but does not check them; building them anew does.
-    let mut tensors: Vec<_> = header.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect();
-    tensors.sort_by_key(|(_, info)| info.data_offsets);
-    let header = Metadata::new(header.metadata().clone(), tensors)
-        .map_err(|error| damaged(file, format!("its header contradicts itself ({error})")))?;
-    let expected = data_start.saturating_add(header.data_len() as u64);
-    if expected != source.len() {
-        return Err(damaged(file, format!("it has {} bytes where its header says {expected}", source.len())));
-    }
-    Ok((header, data_start))
-}
-
-/// The distinct files that a `model.safetensors.index.json` names.
-#[cfg(feature = "fs")]
-fn shard_names(index: &[u8]) -> Result<Vec<String>, ModelError> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let file = "model.safetensors.index.json";
-    let index: Index = serde_json::from_slice(index).map_err(|error| damaged(file, error.to_string()))?;
-    let names: std::collections::BTreeSet<String> = index.weight_map.into_values().collect();
-    if let Some(outside) = names.iter().find(|name| name.contains(['/', '\\']) || name.starts_with('.')) {
-        return Err(damaged(file, format!("it names {outside:?}, which is not a file beside it")));
-    }
-    Ok(names.into_iter().collect())
-}
-
 fn check_tensor(name: &str, entry: &Entry, shape: &[usize]) -> Option<WrongTensor> {
     let stored: Vec<usize> = match (entry.dtype, shape) {
         (Dtype::F32 | Dtype::F16 | Dtype::BF16, shape) => shape.to_vec(),
@@ -343,8 +300,4 @@ fn check_scale(name: &str, entry: &Entry, (dtype, shape): &(Dtype, Vec<usize>)) 
 
 fn wrong(name: &str, entry: &Entry, expected: String) -> WrongTensor {
     WrongTensor { name: name.to_owned(), found: format!("{:?} {:?}", entry.dtype, entry.shape), expected }
-}
-
-fn damaged(file: &str, problem: String) -> ModelError {
-    ModelError::Damaged { file: file.to_owned(), problem }
 }

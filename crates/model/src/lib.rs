@@ -12,6 +12,7 @@ mod embeddings;
 mod encoder;
 mod error;
 mod head;
+mod header;
 mod layers;
 mod layout;
 mod quantized;
