@@ -1,11 +1,12 @@
 //! The engine: a model on a device, and the loop that runs requests through it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossrank_model::{CrossEncoder, Family, ModelConfig, Precision};
 use crossrank_tokenizer::{Limits, PairIds, PairTokenizer, WindowRule};
 use rayon::prelude::*;
+use web_time::Instant;
 
 use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, weight_bytes};
 use crate::device::{DeviceInfo, DeviceKind};

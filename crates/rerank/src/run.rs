@@ -1,10 +1,11 @@
 //! Pairs on their way through the model: the loop over the batch plan.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossrank_model::{ModelError, PackedPairs};
 use crossrank_tokenizer::PairIds;
 use rayon::prelude::*;
+use web_time::Instant;
 
 use crate::batch_plan::{BatchPlan, cut, tokens};
 use crate::budget::{can_allocate, pass_bytes};
