@@ -54,8 +54,10 @@ impl Segments {
 
     /// Elements of the largest score matrix that [`segment_attention`] holds at once.
     pub fn max_scores(&self, heads: usize) -> usize {
-        let longest = self.lengths.iter().copied().max().unwrap_or(0);
-        (heads * longest * longest).min(MAX_SCORES.max(heads * longest))
+        let scores = |&Run { segments, length, .. }: &Run| {
+            segments * heads * length * query_block(segments * heads * length, length)
+        };
+        self.runs(heads).iter().map(scores).max().unwrap_or(0)
     }
 
     /// Runs of equal length, none with more scores than fit at once.
@@ -115,11 +117,16 @@ fn split_heads(rows: Tensor<2>, segments: usize, length: usize, heads: usize) ->
     rows.reshape([segments, length, heads, head_dim]).swap_dims(1, 2)
 }
 
+/// How many of `rows` query rows are computed at once where each has `scores` scores.
+fn query_block(scores: usize, rows: usize) -> usize {
+    (MAX_SCORES / scores).clamp(1, rows)
+}
+
 /// Attention over blocks of query rows, so that the scores of a long segment stay within bounds.
 fn attend(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
     let [segments, heads, rows, _] = query.dims();
     let keys = key.dims()[2];
-    let block = (MAX_SCORES / (segments * heads * keys)).clamp(1, rows);
+    let block = query_block(segments * heads * keys, rows);
     let options = AttentionModuleOptions::default;
     if block == rows {
         return attention(query, key, value, None, None, options());
@@ -221,6 +228,13 @@ mod tests {
         let found =
             segment_attention(tensor(&query, HIDDEN), tensor(&key_value, 2 * HIDDEN), &segments, HEADS);
         assert_close(&values(found), &reference(&query, &key_value, &[3000]));
+    }
+
+    #[test]
+    fn scores_are_those_of_all_segments_that_are_computed_together() {
+        assert_eq!(Segments::new(vec![7, 5, 5, 5]).max_scores(HEADS), HEADS * 3 * 5 * 5);
+        assert_eq!(Segments::new(vec![9, 5, 5, 5]).max_scores(HEADS), HEADS * 9 * 9);
+        assert_eq!(Segments::new(vec![]).max_scores(HEADS), 0);
     }
 
     #[test]

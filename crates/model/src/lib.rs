@@ -21,6 +21,7 @@ mod source;
 pub use checkpoint::{Checkpoint, Precision};
 pub use config::{Family, ModelConfig};
 pub use cross_encoder::{CrossEncoder, Stage};
+pub use crossrank_kernels::Segments;
 pub use embeddings::{PackedPairs, position_ids};
 pub use error::{ModelError, WrongTensor};
 pub use layout::Layout;

@@ -1,9 +1,6 @@
 //! The working memory of a forward pass, computed before it runs.
 
-use crossrank_model::ModelConfig;
-
-/// Attention scores are held below this many elements at once (see `crossrank_kernels`).
-const MAX_SCORES: usize = 8 << 20;
+use crossrank_model::{ModelConfig, Segments};
 
 /// Bytes of working memory allowed beside the weights, unless the caller says otherwise.
 pub(crate) const DEFAULT_BYTES: u64 = 1 << 30;
@@ -17,37 +14,26 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// True if a pass over pairs of these lengths stays within the budget.
-    pub(crate) fn fits(&self, config: &ModelConfig, lengths: impl Iterator<Item = usize>) -> bool {
-        let (mut tokens, mut longest) = (0, 0);
-        lengths.for_each(|length| {
-            tokens += length;
-            longest = longest.max(length);
-        });
-        pass_bytes(config, tokens, longest) <= self.bytes
-            && widest_buffer_bytes(config, tokens, longest) <= self.buffer_bytes
+    /// True if a pass over these pairs stays within the budget.
+    pub(crate) fn fits(&self, config: &ModelConfig, pairs: &Segments) -> bool {
+        pass_bytes(config, pairs) <= self.bytes && widest_buffer_bytes(config, pairs) <= self.buffer_bytes
     }
 }
 
-/// Bytes that a pass of `tokens` tokens holds at its peak, attention scores included.
+/// Bytes that a pass over `pairs` holds at its peak, attention scores included.
 ///
 /// The peak is either in attention (block input, query, keys and values, their copies by head, output,
 /// scores) or in the feed-forward layer (input, residual, and the wide activation before and after GELU).
-pub(crate) fn pass_bytes(config: &ModelConfig, tokens: usize, longest: usize) -> u64 {
-    let (tokens, hidden) = (tokens as u64, config.hidden_size as u64);
-    let attention = tokens * hidden * 10 + 2 * scores(config, longest) as u64;
+pub(crate) fn pass_bytes(config: &ModelConfig, pairs: &Segments) -> u64 {
+    let (tokens, hidden) = (pairs.rows() as u64, config.hidden_size as u64);
+    let attention = tokens * hidden * 10 + 2 * pairs.max_scores(config.num_attention_heads) as u64;
     let feed_forward = tokens * (3 * hidden + 3 * config.intermediate_size as u64);
     4 * attention.max(feed_forward)
 }
 
-fn widest_buffer_bytes(config: &ModelConfig, tokens: usize, longest: usize) -> u64 {
-    let wide = tokens * config.intermediate_size.max(2 * config.hidden_size);
-    4 * wide.max(scores(config, longest)) as u64
-}
-
-fn scores(config: &ModelConfig, longest: usize) -> usize {
-    let heads = config.num_attention_heads;
-    (heads * longest * longest).min(MAX_SCORES.max(heads * longest))
+fn widest_buffer_bytes(config: &ModelConfig, pairs: &Segments) -> u64 {
+    let wide = pairs.rows() * config.intermediate_size.max(2 * config.hidden_size);
+    4 * wide.max(pairs.max_scores(config.num_attention_heads)) as u64
 }
 
 /// Bytes of the encoder's matrices in f32; embedding tables stay where they are.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crossrank_model::{ModelError, PackedPairs};
+use crossrank_model::{ModelError, PackedPairs, Segments};
 use crossrank_tokenizer::PairIds;
 use rayon::prelude::*;
 use web_time::Instant;
@@ -110,10 +110,7 @@ impl<'a> Run<'a> {
         let Reranker { summary, budget, .. } = self.reranker;
         let threads = if summary.device.kind == DeviceKind::Cpu { rayon::current_num_threads() } else { 1 };
         let most = threads.min(tokens(batch, &self.lengths) / SHARD_TOKENS).max(1);
-        let needed = |shard: &Vec<usize>| {
-            let longest = shard.iter().map(|&pair| self.lengths[pair]).max().unwrap_or(0);
-            pass_bytes(&summary.config, tokens(shard, &self.lengths), longest)
-        };
+        let needed = |shard: &Vec<usize>| pass_bytes(&summary.config, &segments(shard, &self.lengths));
         let mut count = most;
         loop {
             let shards = cut(batch, &self.lengths, count);
@@ -163,7 +160,11 @@ impl<'a> Run<'a> {
 }
 
 fn fits(reranker: &Reranker, lengths: &[usize], batch: &[usize]) -> bool {
-    reranker.budget.fits(&reranker.summary.config, batch.iter().map(|&pair| lengths[pair]))
+    reranker.budget.fits(&reranker.summary.config, &segments(batch, lengths))
+}
+
+fn segments(batch: &[usize], lengths: &[usize]) -> Segments {
+    Segments::new(batch.iter().map(|&pair| lengths[pair]).collect())
 }
 
 /// What wgpu and CubeCL call it.

@@ -63,25 +63,37 @@ fn logits(response: &Response) -> Vec<f32> {
     logits
 }
 
+/// Ranks `asked` in a budget, and holds what was allocated against it.
+fn assert_within(megabytes: usize, asked: &Request) {
+    let reranker = load((megabytes as u64) << 20);
+    // Threads and their buffers are made once, outside of any budget.
+    reranker.rerank(&request(ragged(2).iter().map(|text| text[..99].to_owned()).collect())).unwrap();
+    let before = IN_USE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let response = reranker.rerank(asked).unwrap();
+    let used = PEAK.load(Relaxed) - before;
+    let (passes, used_megabytes) = (response.usage.batches, used as f64 / 1048576.0);
+    println!("budget {megabytes} MiB: {passes} passes, {used_megabytes:.1} MiB at most");
+    // A megabyte for texts and token ids, which the budget of a pass does not count.
+    assert!(used <= (megabytes + 1) << 20, "{used} bytes of {megabytes} MiB");
+}
+
 #[test]
 fn a_request_stays_within_its_memory_budget() {
     let _alone = ALONE.lock().unwrap();
+    let asked = request(ragged(40));
     for megabytes in [40, 48, 64, 1024] {
-        let reranker = load(megabytes << 20);
-        let asked = request(ragged(40));
-        // Threads and their buffers are made once, outside of any budget.
-        reranker.rerank(&request(ragged(2))).unwrap();
-        let before = IN_USE.load(Relaxed);
-        PEAK.store(before, Relaxed);
-        let response = reranker.rerank(&asked).unwrap();
-        let used = PEAK.load(Relaxed) - before;
-        println!(
-            "budget {megabytes} MiB: {} passes, {:.1} MiB at most",
-            response.usage.batches,
-            used as f64 / 1048576.0
-        );
-        // A megabyte for texts and token ids, which the budget of a pass does not count.
-        assert!(used <= (megabytes as usize + 1) << 20, "{used} bytes of {megabytes} MiB");
+        assert_within(megabytes, &asked);
+    }
+}
+
+#[test]
+fn documents_of_one_length_stay_within_it_too() {
+    let _alone = ALONE.lock().unwrap();
+    // All are cut to the same length, and their attention is computed together.
+    let asked = request(vec!["berlin people ".repeat(250); 24]);
+    for megabytes in [40, 64, 96, 1024] {
+        assert_within(megabytes, &asked);
     }
 }
 
