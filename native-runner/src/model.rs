@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use crossrank::{Languages, LoadOptions, ModelFiles, Reranker, WindowRule};
 use crossrank_hub::{Hub, HubError, ModelEntry, ModelList};
+use crossrank_model::Layout;
 
 use crate::cli::{ModelArguments, NetworkArguments};
 use crate::output::say;
@@ -14,9 +15,6 @@ pub(crate) const EMBEDDED: &str = "default";
 const CONFIG: &[u8] = include_bytes!("../../models/default/config.json");
 const TOKENIZER: &[u8] = include_bytes!("../../models/default/tokenizer.json");
 const WEIGHTS: &[u8] = include_bytes!("../../models/default/model.safetensors");
-
-/// Only checkpoints in Jina's layout have it.
-const JINA_TENSOR: &str = "roberta.emb_ln.weight";
 
 /// A model's files, and what models.json says about it.
 pub(crate) struct Located {
@@ -76,16 +74,26 @@ pub(crate) fn find(model: &str) -> Result<ModelEntry, HubError> {
     }
 }
 
-/// The folder of a model in the Hugging Face cache, downloaded if it is not there.
-///
-/// # Errors
-/// Those of downloading.
-pub(crate) fn fetch(entry: &ModelEntry, network: &NetworkArguments) -> anyhow::Result<PathBuf> {
-    let hub = Hub::from_env().offline(network.offline);
+/// The hub that the environment names, within what the command line allows.
+pub(crate) fn hub(network: &NetworkArguments) -> Hub {
+    Hub::from_env().offline(network.offline)
+}
+
+/// The folder of a model in the Hugging Face cache; its licence is shown when it is downloaded for this.
+fn fetch(entry: &ModelEntry, network: &NetworkArguments) -> anyhow::Result<PathBuf> {
+    let hub = hub(network);
     if let Some(folder) = hub.cached(entry) {
         return Ok(folder);
     }
     say(licence(entry));
+    download(&hub, entry)
+}
+
+/// Downloads what is not in the Hugging Face cache, behind a progress bar.
+///
+/// # Errors
+/// Those of downloading.
+pub(crate) fn download(hub: &Hub, entry: &ModelEntry) -> anyhow::Result<PathBuf> {
     let bar = crate::output::bytes_bar();
     let folder = hub.pull(entry, &|progress| {
         bar.set_length(progress.total);
@@ -112,7 +120,7 @@ fn in_folder(files: ModelFiles) -> Located {
 
 /// Jina's rule for checkpoints in Jina's layout, else Cohere's.
 fn own_window(files: &ModelFiles) -> WindowRule {
-    if files.checkpoint.contains(JINA_TENSOR) { WindowRule::Jina } else { WindowRule::Cohere }
+    if Layout::is_flash(&files.checkpoint) { WindowRule::Jina } else { WindowRule::Cohere }
 }
 
 fn described(files: ModelFiles, entry: &ModelEntry) -> Located {

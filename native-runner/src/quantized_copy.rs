@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use crossrank_model::{Checkpoint, FORMAT_VERSION, Precision, quantize_q4, quantize_q8};
+use crossrank_model::{Checkpoint, FORMAT_VERSION, Precision, Q4_BLOCK, quantize_q4, quantize_q8};
 use safetensors::tensor::{Dtype, TensorView};
 
 /// A tensor as it is going to lie in the file.
@@ -72,9 +72,6 @@ pub(crate) fn write(
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(report)
 }
-
-/// Columns that share a scale in q4.
-const Q4_BLOCK: usize = 32;
 
 /// The integer type of tensor `name`, if it is one of the matrices that are quantized.
 fn form(name: &str, shape: &[usize], precision: Precision) -> Option<Dtype> {

@@ -1,7 +1,7 @@
 //! A checkpoint: one or more safetensors files, every tensor found by name and read as f32.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use half::{bf16, f16};
@@ -158,8 +158,7 @@ impl Checkpoint {
 
     /// Compares the file with the tensors a model needs; quantised ones bring their scales.
     pub(crate) fn check(&self, expected: &[(String, Vec<usize>)]) -> Result<(), ModelError> {
-        let mut unexpected: BTreeMap<&str, ()> =
-            self.tensors.keys().map(|name| (name.as_str(), ())).collect();
+        let mut unexpected: BTreeSet<&str> = self.tensors.keys().map(String::as_str).collect();
         let (mut missing, mut wrong, mut quantized) = (Vec::new(), Vec::new(), false);
         for (name, shape) in expected {
             let scale = format!("{name}_scale");
@@ -179,7 +178,7 @@ impl Checkpoint {
         }
         // A buffer, not a weight: bge-reranker-base and -large carry it.
         let unexpected: Vec<String> = unexpected
-            .into_keys()
+            .into_iter()
             .filter(|name| !name.ends_with(".position_ids"))
             .map(str::to_owned)
             .collect();

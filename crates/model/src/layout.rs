@@ -28,9 +28,14 @@ impl Layout {
     pub fn of(config: &ModelConfig, checkpoint: &Checkpoint) -> Self {
         match config.family {
             Family::Bert => Layout::Bert,
-            Family::XlmRoberta if checkpoint.contains("roberta.emb_ln.weight") => Layout::Flash,
+            Family::XlmRoberta if Layout::is_flash(checkpoint) => Layout::Flash,
             Family::XlmRoberta => Layout::XlmRoberta,
         }
+    }
+
+    /// True for a checkpoint with jina-reranker-v2's names.
+    pub fn is_flash(checkpoint: &Checkpoint) -> bool {
+        checkpoint.contains("roberta.emb_ln.weight")
     }
 
     pub(crate) fn embedding(self, table: &str) -> String {

@@ -25,7 +25,7 @@ pub use crossrank_kernels::Segments;
 pub use embeddings::{PackedPairs, position_ids};
 pub use error::{ModelError, WrongTensor};
 pub use layout::Layout;
-pub use quantized::{FORMAT_VERSION, QuantizedMatrix, quantize_q4, quantize_q8};
+pub use quantized::{FORMAT_VERSION, Q4_BLOCK, QuantizedMatrix, quantize_q4, quantize_q8};
 #[cfg(feature = "fs")]
 pub use source::MappedFile;
 pub use source::{MemorySource, WeightSource};

@@ -11,7 +11,7 @@ use crate::Precision;
 pub const FORMAT_VERSION: &str = "1";
 
 /// Columns that share a scale in q4.
-pub(crate) const Q4_BLOCK: usize = 32;
+pub const Q4_BLOCK: usize = 32;
 
 /// A quantised matrix, its values as stored in a file.
 #[derive(Debug, Clone, PartialEq)]

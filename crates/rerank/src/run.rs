@@ -29,6 +29,8 @@ pub(crate) struct Run<'a> {
     done: usize,
     batches: usize,
     tokens: usize,
+    /// Rows that the model was given to compute for these tokens.
+    rows: usize,
     compute: Duration,
 }
 
@@ -44,6 +46,7 @@ impl<'a> Run<'a> {
             done: 0,
             batches: 0,
             tokens: 0,
+            rows: 0,
             compute: Duration::ZERO,
         }
     }
@@ -73,8 +76,11 @@ impl<'a> Run<'a> {
         let Some(batch) = self.next_batch() else { return Ok(false) };
         let tokens = tokens(&batch, &self.lengths);
         let (shards, needed) = self.shards(&batch);
+        let packed: Vec<PackedPairs> = shards.iter().map(|shard| self.packed(shard)).collect();
+        let allowed = shards.iter().all(|shard| fits(self.reranker, &self.lengths, shard));
         let started = Instant::now();
-        let Some(logits) = self.forward(&shards, needed).await? else {
+        let logits = if allowed && can_allocate(needed) { self.forward(&packed).await? } else { None };
+        let Some(logits) = logits else {
             if self.plan.halve(batch) {
                 return Ok(true);
             }
@@ -88,6 +94,7 @@ impl<'a> Run<'a> {
         self.compute += elapsed;
         self.done += batch.len();
         self.tokens += tokens;
+        self.rows += packed.iter().map(PackedPairs::tokens).sum::<usize>();
         self.batches += 1;
         if let Some(report) = control.on_progress {
             report(Progress { pairs_done: self.done, pairs_total: self.pairs.len() });
@@ -122,23 +129,21 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The logits of one pass; `None` if there is no memory for it.
-    async fn forward(&self, shards: &[Vec<usize>], needed: u64) -> Result<Option<Vec<f32>>, Error> {
+    fn packed(&self, shard: &[usize]) -> PackedPairs {
+        let mut packed = PackedPairs::default();
+        shard.iter().for_each(|&pair| packed.push(&self.pairs[pair].ids, &self.pairs[pair].type_ids));
+        packed
+    }
+
+    /// The logits of one pass; `None` if the device has no memory for it.
+    async fn forward(&self, shards: &[PackedPairs]) -> Result<Option<Vec<f32>>, Error> {
         let Reranker { model, summary, .. } = self.reranker;
-        if !shards.iter().all(|shard| fits(self.reranker, &self.lengths, shard)) || !can_allocate(needed) {
-            return Ok(None);
-        }
-        let pairs = &self.pairs;
-        let forward = |shard: &Vec<usize>| {
-            let mut packed = PackedPairs::default();
-            shard.iter().for_each(|&pair| packed.push(&pairs[pair].ids, &pairs[pair].type_ids));
-            caught(summary.device.kind, async move { model.forward(&packed).await })
-        };
+        let forward = |packed| caught(summary.device.kind, model.forward(packed));
         let logits = match shards {
             [whole] => forward(whole).await,
             // Many operations of the CPU backend use one thread; side by side they use all.
             _ => {
-                let parts = shards.par_iter().map(|shard| pollster::block_on(forward(shard)));
+                let parts = shards.par_iter().map(|packed| pollster::block_on(forward(packed)));
                 parts.collect::<Result<Vec<_>, _>>().map(|parts| parts.concat())
             }
         };
@@ -153,6 +158,7 @@ impl<'a> Run<'a> {
             tokens: self.tokens,
             pairs: self.done,
             batches: self.batches,
+            padding: (self.rows - self.tokens) as f64 / self.rows.max(1) as f64,
             compute_ms: milliseconds(self.compute),
             ..Usage::default()
         }

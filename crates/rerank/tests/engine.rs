@@ -3,18 +3,16 @@
 // Clippy only knows functions marked as tests; those beside them may panic and print as well.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex};
 
 use crossrank::{
-    Control, Document, Error, Languages, LoadOptions, ModelFiles, Precision, Request, Reranker, Response,
-    ScoreOptions, Warning, WindowRule,
+    Control, Document, Error, Languages, LoadOptions, Precision, Request, Reranker, ScoreOptions, Warning,
+    WindowRule,
 };
 
-mod ragged;
-use ragged::ragged;
+mod default_model;
+use default_model::{QUERY, assert_same_logits, files, load, logits, ragged, request};
 
-const QUERY: &str = "How many people live in Berlin?";
 const BERLIN: [&str; 3] = [
     "Berlin had a population of 3,520,031 registered inhabitants in an area of 891.82 square kilometers.",
     "Berlin is well known for its museums.",
@@ -22,28 +20,6 @@ const BERLIN: [&str; 3] = [
 ];
 
 static RERANKER: LazyLock<Reranker> = LazyLock::new(|| load(&LoadOptions::default()));
-
-fn load(options: &LoadOptions) -> Reranker {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/default");
-    Reranker::load(ModelFiles::open_folder(&folder).unwrap(), options).unwrap()
-}
-
-fn request(documents: impl IntoIterator<Item = String>) -> Request {
-    Request::new(QUERY, documents.into_iter().map(Document::from).collect())
-}
-
-fn logits(response: &Response) -> Vec<f32> {
-    let mut logits = vec![f32::NAN; response.results.len()];
-    response.results.iter().for_each(|result| logits[result.index] = result.logit.unwrap());
-    logits
-}
-
-fn assert_same_logits(left: &[f32], right: &[f32]) {
-    for (left, right) in left.iter().zip(right) {
-        // Only the order of summation inside a matrix product differs.
-        assert!((left - right).abs() <= 1e-5 * left.abs().max(1.0), "{left} {right}");
-    }
-}
 
 #[test]
 fn scores_the_model_cards_example() {
@@ -207,7 +183,6 @@ fn every_precision_keeps_the_order_of_a_clear_example() {
         assert_eq!(response.results.iter().map(|result| result.index).collect::<Vec<_>>(), [0, 1, 2]);
     }
     let options = LoadOptions { precision: Some(Precision::F16), ..LoadOptions::default() };
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/default");
-    let refused = Reranker::load(ModelFiles::open_folder(&folder).unwrap(), &options).err().unwrap();
+    let refused = Reranker::load(files(), &options).err().unwrap();
     assert_eq!(refused.code(), "device_unavailable");
 }

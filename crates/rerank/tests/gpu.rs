@@ -3,23 +3,21 @@
 // Clippy only knows functions marked as tests; those beside them may panic and print as well.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::path::PathBuf;
+use crossrank::{DeviceChoice, DeviceKind, Document, LoadOptions, Precision, Request, Reranker, devices};
 
-use crossrank::{
-    DeviceChoice, DeviceKind, Document, LoadOptions, ModelFiles, Precision, Request, Reranker, devices,
-};
+mod default_model;
+use default_model::files;
 
 const ADAPTER: &str = "llvmpipe";
 
-/// Loads `model` on lavapipe; `None`, saying so, on a machine without it.
-fn load(test: &str, model: &str, device: DeviceChoice, precision: Precision) -> Option<Reranker> {
+/// The default model where there is lavapipe; `None`, saying so, on a machine without it.
+fn load(test: &str, device: DeviceChoice, precision: Precision) -> Option<Reranker> {
     if !devices().iter().any(|device| device.name.contains(ADAPTER)) {
         println!("skipped: {test}: no Vulkan adapter named {ADAPTER} (install mesa-vulkan-drivers)");
         return None;
     }
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(model);
     let options = LoadOptions { device, precision: Some(precision), ..LoadOptions::default() };
-    Some(Reranker::load(ModelFiles::open_folder(&folder).unwrap(), &options).unwrap())
+    Some(default_model::load(&options))
 }
 
 fn request() -> Request {
@@ -35,18 +33,15 @@ fn request() -> Request {
 }
 
 fn logits(reranker: &Reranker) -> Vec<f32> {
-    let response = reranker.rerank(&request()).unwrap();
-    let mut logits = vec![f32::NAN; response.results.len()];
-    response.results.iter().for_each(|result| logits[result.index] = result.logit.unwrap());
-    logits
+    default_model::logits(&reranker.rerank(&request()).unwrap())
 }
 
 #[test]
 fn lavapipe_gives_the_cpus_logits_and_order() {
     let test = "lavapipe_gives_the_cpus_logits_and_order";
     let adapter = DeviceChoice::Adapter(ADAPTER.to_owned());
-    let Some(gpu) = load(test, "models/default", adapter, Precision::F32) else { return };
-    let cpu = load(test, "models/default", DeviceChoice::Cpu, Precision::F32).unwrap();
+    let Some(gpu) = load(test, adapter, Precision::F32) else { return };
+    let cpu = load(test, DeviceChoice::Cpu, Precision::F32).unwrap();
     let device = &gpu.model().device;
     assert!(device.name.contains(ADAPTER) && device.kind == DeviceKind::Software, "{device:?}");
     let (on_gpu, on_cpu) = (logits(&gpu), logits(&cpu));
@@ -76,8 +71,8 @@ fn f16_on_lavapipe_keeps_the_order() {
         println!("skipped: {test}: no adapter named {ADAPTER} with f16");
         return;
     }
-    let Some(gpu) = load(test, "models/default", adapter, Precision::F16) else { return };
-    let cpu = load(test, "models/default", DeviceChoice::Cpu, Precision::F32).unwrap();
+    let Some(gpu) = load(test, adapter, Precision::F16) else { return };
+    let cpu = load(test, DeviceChoice::Cpu, Precision::F32).unwrap();
     let (on_gpu, on_cpu) = (logits(&gpu), logits(&cpu));
     let worst = on_gpu.iter().zip(&on_cpu).map(|(gpu, cpu)| (gpu - cpu).abs()).fold(0.0, f32::max);
     println!("f16: largest difference from the CPU in f32 {worst:.1e}");
@@ -87,9 +82,7 @@ fn f16_on_lavapipe_keeps_the_order() {
 
 #[test]
 fn auto_never_takes_a_software_adapter() {
-    let Some(chosen) =
-        load("auto_never_takes_a_software_adapter", "models/default", DeviceChoice::Auto, Precision::F32)
-    else {
+    let Some(chosen) = load("auto_never_takes_a_software_adapter", DeviceChoice::Auto, Precision::F32) else {
         return;
     };
     assert_ne!(chosen.model().device.kind, DeviceKind::Software);
@@ -97,10 +90,9 @@ fn auto_never_takes_a_software_adapter() {
 
 #[test]
 fn an_unknown_adapter_is_refused_with_the_names_there_are() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/default");
     let options =
         LoadOptions { device: DeviceChoice::Adapter("no such adapter".into()), ..LoadOptions::default() };
-    let error = Reranker::load(ModelFiles::open_folder(&folder).unwrap(), &options).err().unwrap();
+    let error = Reranker::load(files(), &options).err().unwrap();
     assert_eq!(error.code(), "device_unavailable");
     assert!(error.to_string().contains("adapters found"), "{error}");
 }

@@ -4,14 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crossrank::{Document, LoadOptions, ModelFiles, Request, Reranker, Response};
+use crossrank::{LoadOptions, Request, Reranker};
 
-mod ragged;
-use ragged::ragged;
+mod default_model;
+use default_model::{assert_same_logits, files, load, logits, ragged, request};
 
 static ALONE: Mutex<()> = Mutex::new(());
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
@@ -44,30 +43,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn files() -> ModelFiles {
-    ModelFiles::open_folder(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/default")).unwrap()
-}
-
-fn load(memory_budget_bytes: u64) -> Reranker {
-    let options = LoadOptions { memory_budget_bytes: Some(memory_budget_bytes), ..LoadOptions::default() };
-    Reranker::load(files(), &options).unwrap()
-}
-
-fn request(documents: Vec<String>) -> Request {
-    Request::new("How many people live in Berlin?", documents.into_iter().map(Document::from).collect())
-}
-
-fn logits(response: &Response) -> Vec<f32> {
-    let mut logits = vec![f32::NAN; response.results.len()];
-    response.results.iter().for_each(|result| logits[result.index] = result.logit.unwrap());
-    logits
+fn load_within(memory_budget_bytes: u64) -> Reranker {
+    load(&LoadOptions { memory_budget_bytes: Some(memory_budget_bytes), ..LoadOptions::default() })
 }
 
 /// Ranks `asked` in a budget, and holds what was allocated against it.
 fn assert_within(megabytes: usize, asked: &Request) {
-    let reranker = load((megabytes as u64) << 20);
+    let reranker = load_within((megabytes as u64) << 20);
     // Threads and their buffers are made once, outside of any budget.
-    reranker.rerank(&request(ragged(2).iter().map(|text| text[..99].to_owned()).collect())).unwrap();
+    reranker.rerank(&request(ragged(2))).unwrap();
     let before = IN_USE.load(Relaxed);
     PEAK.store(before, Relaxed);
     let response = reranker.rerank(asked).unwrap();
@@ -100,7 +84,7 @@ fn documents_of_one_length_stay_within_it_too() {
 #[test]
 fn where_memory_ends_passes_are_halved_and_the_answer_is_the_same() {
     let _alone = ALONE.lock().unwrap();
-    let reranker = load(1 << 30);
+    let reranker = load_within(1 << 30);
     let asked = request(ragged(40));
     let whole = reranker.rerank(&asked).unwrap();
     // Less than the 54 MiB of a full pass, more than the 31 MiB of the longest document.
@@ -110,10 +94,7 @@ fn where_memory_ends_passes_are_halved_and_the_answer_is_the_same() {
     let halved = halved.unwrap();
     println!("{} passes instead of {}", halved.usage.batches, whole.usage.batches);
     assert!(halved.usage.batches > whole.usage.batches);
-    for (left, right) in logits(&whole).iter().zip(logits(&halved)) {
-        // Only the order of summation inside a matrix product differs.
-        assert!((left - right).abs() <= 1e-5 * left.abs().max(1.0), "{left} {right}");
-    }
+    assert_same_logits(&logits(&whole), &logits(&halved));
 }
 
 #[test]

@@ -3,26 +3,18 @@
 // Clippy only knows functions marked as tests; those beside them may panic and print as well.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crossrank::{
-    CancelToken, Control, Document, Error, LoadOptions, ModelFiles, Request, Reranker, Response, Warning,
-};
+use crossrank::{CancelToken, Control, Error, LoadOptions, Reranker, Response, Warning};
 
-mod ragged;
-use ragged::ragged;
+mod default_model;
+use default_model::{load, ragged, request};
 
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn reranker() -> Reranker {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/default");
-    Reranker::load(ModelFiles::open_folder(&folder).unwrap(), &LoadOptions::default()).unwrap()
-}
-
-fn request(documents: Vec<String>) -> Request {
-    Request::new("How many people live in Berlin?", documents.into_iter().map(Document::from).collect())
+    load(&LoadOptions::default())
 }
 
 /// The answer to `count` documents within 200 ms, and how many of them were scored.

@@ -1,17 +1,33 @@
 //! `crossrank score`: pairs in, one line for each out, in input order and as they come.
 
-use crossrank::ScoreOptions;
-use serde_json::json;
+use crossrank::{PairScore, Reranker, ScoreOptions};
+use serde_json::{Value, json};
 
-use crate::cli::{PairArguments, PairFormat, ScoreArguments};
+use crate::cli::{ModelArguments, PairArguments, PairFormat, ScoreArguments};
 use crate::input::PairReader;
 use crate::output::{write_line, write_stdout};
 
 pub(crate) fn run(arguments: &ScoreArguments) -> anyhow::Result<()> {
     let PairFormat::Jsonl = arguments.format;
-    let mut reader = PairReader::open(&arguments.pairs.pairs)?;
-    let reranker = crate::model::load(&arguments.model)?;
-    let options = options(&arguments.pairs);
+    write_for_pairs(&arguments.pairs, &arguments.model, |reranker, options, pairs, first| {
+        let line = |pair: PairScore| {
+            let score = if arguments.raw_scores { pair.logit.into() } else { pair.score() };
+            json!({ "index": first + pair.index, "score": score, "logit": pair.logit, "tokens": pair.tokens })
+        };
+        Ok(reranker.compute_score(pairs, options)?.into_iter().map(line).collect())
+    })
+}
+
+/// Reads pairs as a stream and writes the lines that `lines` makes of each chunk; it is given the chunk and
+/// the place of its first pair in the input.
+pub(super) fn write_for_pairs(
+    input: &PairArguments,
+    model: &ModelArguments,
+    lines: impl Fn(&Reranker, &ScoreOptions, &[(String, String)], usize) -> anyhow::Result<Vec<Value>>,
+) -> anyhow::Result<()> {
+    let mut reader = PairReader::open(&input.pairs)?;
+    let reranker = crate::model::load(model)?;
+    let options = ScoreOptions { max_length: input.max_length, truncation: input.truncation.into() };
     let mut first = 0;
     loop {
         let pairs = reader.next_chunk()?;
@@ -19,17 +35,10 @@ pub(crate) fn run(arguments: &ScoreArguments) -> anyhow::Result<()> {
             return Ok(());
         }
         let mut text = Vec::new();
-        for pair in reranker.compute_score(&pairs, &options)? {
-            let score = if arguments.raw_scores { pair.logit.into() } else { pair.score() };
-            let line = json!({ "index": first + pair.index, "score": score, "logit": pair.logit, "tokens": pair.tokens });
+        for line in lines(&reranker, &options, &pairs, first)? {
             write_line(&mut text, &line)?;
         }
         write_stdout(&text)?;
         first += pairs.len();
     }
-}
-
-/// How pairs are fitted into the model's context.
-pub(super) fn options(arguments: &PairArguments) -> ScoreOptions {
-    ScoreOptions { max_length: arguments.max_length, truncation: arguments.truncation.into() }
 }

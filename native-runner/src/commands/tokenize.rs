@@ -2,27 +2,15 @@
 
 use serde_json::json;
 
-use super::score::options;
+use super::score::write_for_pairs;
 use crate::cli::TokenizeArguments;
-use crate::input::PairReader;
-use crate::output::{write_line, write_stdout};
 
 pub(crate) fn run(arguments: &TokenizeArguments) -> anyhow::Result<()> {
-    let mut reader = PairReader::open(&arguments.pairs.pairs)?;
-    let reranker = crate::model::load(&arguments.model)?;
-    let options = options(&arguments.pairs);
-    let mut index = 0;
-    loop {
-        let pairs = reader.next_chunk()?;
-        if pairs.is_empty() {
-            return Ok(());
-        }
-        let mut text = Vec::new();
-        for (query, document) in &pairs {
-            let pair = reranker.tokenize(query, document, &options)?;
-            write_line(&mut text, &json!({ "index": index, "ids": pair.ids, "type_ids": pair.type_ids }))?;
-            index += 1;
-        }
-        write_stdout(&text)?;
-    }
+    write_for_pairs(&arguments.pairs, &arguments.model, |reranker, options, pairs, first| {
+        let line = |(index, (query, document)): (usize, &(String, String))| {
+            let pair = reranker.tokenize(query, document, options)?;
+            Ok(json!({ "index": first + index, "ids": pair.ids, "type_ids": pair.type_ids }))
+        };
+        pairs.iter().enumerate().map(line).collect()
+    })
 }
