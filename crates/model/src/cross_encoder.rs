@@ -7,7 +7,8 @@ use burn::tensor::{Device, Tensor};
 use crate::embeddings::Embeddings;
 use crate::encoder::EncoderLayer;
 use crate::head::ClassificationHead;
-use crate::layers::compute_dtype;
+use crate::layout::{Expected, Role};
+use crate::weights::{Incoming, Keep, Table, Weights};
 use crate::{Checkpoint, Layout, ModelConfig, ModelError, PackedPairs, Precision};
 
 /// A point of the forward pass at which the hidden states can be looked at.
@@ -25,8 +26,7 @@ pub struct CrossEncoder {
     embeddings: Embeddings,
     layers: Vec<EncoderLayer>,
     head: ClassificationHead,
-    precision: Precision,
-    device: Device,
+    keep: Keep,
 }
 
 impl CrossEncoder {
@@ -41,17 +41,34 @@ impl CrossEncoder {
         precision: Precision,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        let layout = Layout::of(&config, &checkpoint);
-        checkpoint.check(&layout.tensors(&config))?;
+        let layout = Layout::of(&config, checkpoint.list());
+        let expected = layout.tensors(&config);
+        checkpoint.list().check(&expected, true)?;
+        let keep = Keep { precision, device: device.clone() };
         let checkpoint = Arc::new(checkpoint);
-        let layer = |layer| EncoderLayer::load(&checkpoint, layout, layer, &config, precision, device);
+        let mut weights = Weights::default();
+        for expected in expected {
+            read(&checkpoint, expected, &keep, &mut weights)?;
+        }
+        Self::assemble(config, layout, weights, keep)
+    }
+
+    /// The model of weights that are all there.
+    pub(crate) fn assemble(
+        config: ModelConfig,
+        layout: Layout,
+        mut weights: Weights,
+        keep: Keep,
+    ) -> Result<Self, ModelError> {
+        let weights = &mut weights;
+        let layers = 0..config.num_hidden_layers;
+        let layers = layers.map(|layer| EncoderLayer::take(weights, layout, layer, &config, &keep));
         Ok(Self {
-            embeddings: Embeddings::load(&checkpoint, layout, &config, precision, device)?,
-            layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
-            head: ClassificationHead::load(&checkpoint, layout, &config, precision, device)?,
+            layers: layers.collect::<Result<_, _>>()?,
+            embeddings: Embeddings::take(weights, layout, &config, &keep)?,
+            head: ClassificationHead::take(weights, layout, &keep)?,
             config,
-            precision,
-            device: device.clone(),
+            keep,
         })
     }
 
@@ -62,12 +79,12 @@ impl CrossEncoder {
 
     /// The precision of the weights.
     pub fn precision(&self) -> Precision {
-        self.precision
+        self.keep.precision
     }
 
     /// Bytes of device memory that hold weights and working data; `None` on devices that do not count.
     pub fn device_bytes_in_use(&self) -> Option<u64> {
-        self.device.memory_pool_usage().map(|usage| usage.bytes_in_use)
+        self.keep.device.memory_pool_usage().map(|usage| usage.bytes_in_use)
     }
 
     /// One logit per pair, in order.
@@ -94,7 +111,7 @@ impl CrossEncoder {
         }
         pairs.check(&self.config)?;
         let segments = pairs.segments();
-        let mut hidden = self.embeddings.forward(pairs, compute_dtype(self.precision), &self.device)?;
+        let mut hidden = self.embeddings.forward(pairs, self.keep.compute_dtype(), &self.keep.device)?;
         observe(Stage::Embeddings, &hidden);
         let last = self.layers.len() - 1;
         for (index, layer) in self.layers.iter().enumerate() {
@@ -107,6 +124,29 @@ impl CrossEncoder {
         }
         read_logits(self.head.forward(hidden)).await
     }
+}
+
+/// Reads a tensor of `checkpoint`; an embedding table stays where it is.
+fn read(
+    checkpoint: &Arc<Checkpoint>,
+    Expected { name, role, .. }: Expected,
+    keep: &Keep,
+    weights: &mut Weights,
+) -> Result<(), ModelError> {
+    let rows = checkpoint.rows(&name)?;
+    if matches!(role, Role::WordTable | Role::Table) {
+        let (checkpoint, precision) = (Arc::clone(checkpoint), keep.precision(role));
+        let entry = checkpoint.list().require(&name)?.clone();
+        weights.place_table(name, Table::File { checkpoint, entry, rows, precision });
+        return Ok(());
+    }
+    let stride = rows.stride;
+    let mut tensor = Incoming::new(rows, role, keep)?;
+    for row in checkpoint.bytes(&name)?.chunks_exact(stride) {
+        tensor.push(row)?;
+    }
+    weights.place(name, tensor, keep);
+    Ok(())
 }
 
 async fn read_logits(logits: Tensor<2>) -> Result<Vec<f32>, ModelError> {

@@ -3,14 +3,12 @@
 //! XLM-RoBERTa's word table has 250,002 rows, 45 to 69 % of all parameters; it stays where it is stored
 //! and only the rows of a batch are read.
 
-use std::sync::Arc;
-
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use crossrank_kernels::Segments;
 
-use crate::checkpoint::Rows;
 use crate::layers::LayerNorm;
-use crate::{Checkpoint, Family, Layout, ModelConfig, ModelError, Precision};
+use crate::weights::{Keep, Table, Weights};
+use crate::{Family, Layout, ModelConfig, ModelError};
 
 /// Token ids of pairs laid end to end, without padding.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -106,19 +104,17 @@ pub(crate) struct Embeddings {
 }
 
 impl Embeddings {
-    pub(crate) fn load(
-        checkpoint: &Arc<Checkpoint>,
+    pub(crate) fn take(
+        weights: &mut Weights,
         layout: Layout,
         config: &ModelConfig,
-        precision: Precision,
-        device: &Device,
+        keep: &Keep,
     ) -> Result<Self, ModelError> {
-        let table = |name, precision| Table::open(checkpoint, &layout.embedding(name), precision);
         Ok(Self {
-            word: table("word", precision)?,
-            position: table("position", Precision::F32)?,
-            token_type: table("token_type", Precision::F32)?,
-            norm: LayerNorm::load(checkpoint, &layout.embedding_norm(), config, device)?,
+            word: weights.table(&layout.embedding("word"))?,
+            position: weights.table(&layout.embedding("position"))?,
+            token_type: weights.table(&layout.embedding("token_type"))?,
+            norm: LayerNorm::take(weights, &layout.embedding_norm(), config, keep)?,
             config: config.clone(),
         })
     }
@@ -145,23 +141,6 @@ impl Embeddings {
         }
         let sums = Tensor::from_data(TensorData::new(sums, [pairs.tokens(), hidden]), (device, DType::F32));
         Ok(self.norm.forward(sums).cast(dtype))
-    }
-}
-
-/// An embedding table whose rows are decoded when they are asked for.
-struct Table {
-    checkpoint: Arc<Checkpoint>,
-    rows: Rows,
-    precision: Precision,
-}
-
-impl Table {
-    fn open(checkpoint: &Arc<Checkpoint>, name: &str, precision: Precision) -> Result<Self, ModelError> {
-        Ok(Self { checkpoint: Arc::clone(checkpoint), rows: checkpoint.rows(name)?, precision })
-    }
-
-    fn read(&self, row: usize, out: &mut [f32]) -> Result<(), ModelError> {
-        self.rows.read(&self.checkpoint, row, self.precision, out)
     }
 }
 

@@ -1,12 +1,13 @@
 //! One post-norm encoder block (Vaswani et al. 2017; Devlin et al. 2018, section 3).
 
+use burn::tensor::Tensor;
 use burn::tensor::activation::gelu;
-use burn::tensor::{Device, Tensor};
 use crossrank_kernels::{Segments, segment_attention};
 
 use crate::layers::{LayerNorm, Linear};
 use crate::layout::Part;
-use crate::{Checkpoint, Layout, ModelConfig, ModelError, Precision};
+use crate::weights::{Keep, Weights};
+use crate::{Layout, ModelConfig, ModelError};
 
 /// Attend, add and norm, feed forward, add and norm.
 pub(crate) struct EncoderLayer {
@@ -21,26 +22,26 @@ pub(crate) struct EncoderLayer {
 }
 
 impl EncoderLayer {
-    pub(crate) fn load(
-        checkpoint: &Checkpoint,
+    pub(crate) fn take(
+        weights: &mut Weights,
         layout: Layout,
         layer: usize,
         config: &ModelConfig,
-        precision: Precision,
-        device: &Device,
+        keep: &Keep,
     ) -> Result<Self, ModelError> {
-        let hidden = config.hidden_size;
-        let linear =
-            |part, inputs| Linear::load(checkpoint, &[layout.part(layer, part)], inputs, precision, device);
-        let norm = |part| LayerNorm::load(checkpoint, &layout.part(layer, part), config, device);
-        let (query, key_value) = query_and_key_value(checkpoint, layout, layer, hidden, precision, device)?;
+        let (query, key_value) =
+            query_and_key_value(weights, &layout.query_key_value(layer), config.hidden_size, keep)?;
+        let mut linear = |part| Linear::take(weights, &layout.part(layer, part), keep);
+        let (attention_output, intermediate, output) =
+            (linear(Part::AttentionOutput)?, linear(Part::Intermediate)?, linear(Part::Output)?);
+        let mut norm = |part| LayerNorm::take(weights, &layout.part(layer, part), config, keep);
         Ok(Self {
             query,
             key_value,
-            attention_output: linear(Part::AttentionOutput, hidden)?,
+            attention_output,
             attention_norm: norm(Part::AttentionNorm)?,
-            intermediate: linear(Part::Intermediate, hidden)?,
-            output: linear(Part::Output, config.intermediate_size)?,
+            intermediate,
+            output,
             output_norm: norm(Part::OutputNorm)?,
             num_attention_heads: config.num_attention_heads,
         })
@@ -76,20 +77,26 @@ fn first_rows(hidden: Tensor<2>, segments: &Segments) -> Tensor<2> {
 
 /// The query projection apart from keys and values, because the last layer asks for fewer queries.
 fn query_and_key_value(
-    checkpoint: &Checkpoint,
-    layout: Layout,
-    layer: usize,
+    weights: &mut Weights,
+    names: &[String],
     hidden: usize,
-    precision: Precision,
-    device: &Device,
+    keep: &Keep,
 ) -> Result<(Linear, Linear), ModelError> {
-    let (mut weight, mut bias) = (Vec::new(), Vec::new());
-    for name in layout.query_key_value(layer) {
-        weight.append(&mut checkpoint.read_f32(&format!("{name}.weight"), precision)?);
-        bias.append(&mut checkpoint.read_f32(&format!("{name}.bias"), Precision::F32)?);
+    let mut bias = Vec::new();
+    let mut matrices = Vec::new();
+    for name in names {
+        matrices.push(weights.matrix(&format!("{name}.weight"))?);
+        bias.append(&mut weights.vector(&format!("{name}.bias"))?);
     }
-    let key_value_weight = weight.split_off(hidden * hidden);
     let key_value_bias = bias.split_off(hidden);
-    let linear = |weight, bias| Linear::new(weight, bias, hidden, precision, device);
-    Ok((linear(weight, bias), linear(key_value_weight, key_value_bias)))
+    // One matrix holds all three, or each has its own.
+    let (query, key_value) = match matrices.pop() {
+        Some(value) if matrices.len() == 2 => {
+            let key = matrices.swap_remove(1);
+            (matrices.swap_remove(0), key.stacked(value))
+        }
+        Some(whole) => whole.split_at(hidden),
+        None => return Err(ModelError::missing("query")),
+    };
+    Ok((Linear::new(query, bias, keep), Linear::new(key_value, key_value_bias, keep)))
 }

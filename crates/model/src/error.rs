@@ -92,12 +92,27 @@ pub enum ModelError {
     /// A pair of no tokens.
     #[error("a pair has no tokens; tokenize it with the model's own tokenizer")]
     EmptyPair,
+    /// The weights do not fit in memory.
+    #[error("no memory for {tensor} ({bytes} bytes); keep the weights in q8 or q4, or use a smaller model")]
+    NoMemory {
+        /// The tensor.
+        tensor: String,
+        /// The bytes it takes as it is kept.
+        bytes: usize,
+    },
     /// The device failed, was lost, or ran out of memory.
     #[error("the device failed: {problem}")]
     Device {
         /// What the backend reported.
         problem: String,
     },
+}
+
+impl ModelError {
+    /// The error for one tensor that should be there.
+    pub(crate) fn missing(name: &str) -> Self {
+        ModelError::WeightsMismatch { missing: vec![name.to_owned()], unexpected: vec![], wrong: vec![] }
+    }
 }
 
 /// A tensor that is there, but not as the configuration says.

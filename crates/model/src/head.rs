@@ -3,10 +3,11 @@
 //! The same mathematics in every family: XLM-RoBERTa calls it `ClassificationHead { dense, out_proj }`,
 //! BERT splits it into a pooler and a classifier.
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 
 use crate::layers::Linear;
-use crate::{Checkpoint, Layout, ModelConfig, ModelError, Precision};
+use crate::weights::{Keep, Weights};
+use crate::{Layout, ModelError};
 
 pub(crate) struct ClassificationHead {
     dense: Linear,
@@ -14,19 +15,9 @@ pub(crate) struct ClassificationHead {
 }
 
 impl ClassificationHead {
-    pub(crate) fn load(
-        checkpoint: &Checkpoint,
-        layout: Layout,
-        config: &ModelConfig,
-        precision: Precision,
-        device: &Device,
-    ) -> Result<Self, ModelError> {
-        let [dense, out_proj] = layout.head().map(str::to_owned);
-        // One row of weights: nothing is saved by rounding it.
-        let exact = if precision == Precision::F16 { precision } else { Precision::F32 };
-        let linear =
-            |name, precision| Linear::load(checkpoint, &[name], config.hidden_size, precision, device);
-        Ok(Self { dense: linear(dense, precision)?, out_proj: linear(out_proj, exact)? })
+    pub(crate) fn take(weights: &mut Weights, layout: Layout, keep: &Keep) -> Result<Self, ModelError> {
+        let [dense, out_proj] = layout.head().map(|name| Linear::take(weights, name, keep));
+        Ok(Self { dense: dense?, out_proj: out_proj? })
     }
 
     /// `[pairs, hidden]`, the hidden states of `<s>` → `[pairs, 1]`, the logits.

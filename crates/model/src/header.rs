@@ -10,14 +10,7 @@ const MAX_HEADER_BYTES: u64 = 100_000_000;
 /// Parses a safetensors header and checks that it describes `source` to the last byte.
 pub(crate) fn read_header(file: &str, source: &dyn WeightSource) -> Result<(Metadata, u64), ModelError> {
     let read = |range| source.read(range).map_err(|_| damaged(file, "it ends inside its header".to_owned()));
-    let length = read(0..8)?;
-    let length = <[u8; 8]>::try_from(length.as_ref())
-        .map(u64::from_le_bytes)
-        .map_err(|_| damaged(file, "it ends inside its header".to_owned()))?;
-    if length > MAX_HEADER_BYTES {
-        return Err(damaged(file, format!("its header claims {length} bytes")));
-    }
-    let data_start = 8 + length;
+    let data_start = data_start(file, &read(0..8)?)?;
     let header: Metadata = serde_json::from_slice(&read(8..data_start)?)
         .map_err(|error| damaged(file, format!("its header is not a list of tensors ({error})")))?;
     // Deserializing sorts the tensors but does not check them; building them anew does.
@@ -30,6 +23,16 @@ pub(crate) fn read_header(file: &str, source: &dyn WeightSource) -> Result<(Meta
         return Err(damaged(file, format!("it has {} bytes where its header says {expected}", source.len())));
     }
     Ok((header, data_start))
+}
+
+/// Where the data of a file that begins with `bytes` begin: behind the header, whose length comes first.
+pub(crate) fn data_start(file: &str, bytes: &[u8]) -> Result<u64, ModelError> {
+    let length = bytes.first_chunk::<8>().map(|length| u64::from_le_bytes(*length));
+    match length {
+        Some(length) if length <= MAX_HEADER_BYTES => Ok(8 + length),
+        Some(length) => Err(damaged(file, format!("its header claims {length} bytes"))),
+        None => Err(damaged(file, "it ends inside its header".to_owned())),
+    }
 }
 
 /// The distinct files that a `model.safetensors.index.json` names.

@@ -1,54 +1,38 @@
 //! The two kinds of layer everything is made of.
 
 use burn::tensor::module::{layer_norm, linear};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
-use crate::{Checkpoint, ModelConfig, ModelError, Precision};
+use crate::weights::{Keep, Matrix, Weights};
+use crate::{ModelConfig, ModelError};
 
 /// `x · weightᵀ + bias`
 pub(crate) struct Linear {
-    /// `[in, out]`, a transposed view of what the checkpoint holds.
-    weight: Tensor<2>,
+    weight: Matrix,
     bias: Tensor<1>,
 }
 
 impl Linear {
-    /// The layer whose weight is the rows of `names`, one tensor after the other.
-    pub(crate) fn load(
-        checkpoint: &Checkpoint,
-        names: &[String],
-        inputs: usize,
-        precision: Precision,
-        device: &Device,
-    ) -> Result<Self, ModelError> {
-        let (mut weight, mut bias) = (Vec::new(), Vec::new());
-        for name in names {
-            weight.append(&mut checkpoint.read_f32(&format!("{name}.weight"), precision)?);
-            bias.append(&mut checkpoint.read_f32(&format!("{name}.bias"), Precision::F32)?);
-        }
-        Ok(Self::new(weight, bias, inputs, precision, device))
+    /// The layer `name`.
+    pub(crate) fn take(weights: &mut Weights, name: &str, keep: &Keep) -> Result<Self, ModelError> {
+        let weight = weights.matrix(&format!("{name}.weight"))?;
+        Ok(Self::new(weight, weights.vector(&format!("{name}.bias"))?, keep))
     }
 
-    /// A layer from a row-major `[out, in]` weight.
-    pub(crate) fn new(
-        weight: Vec<f32>,
-        bias: Vec<f32>,
-        inputs: usize,
-        precision: Precision,
-        device: &Device,
-    ) -> Self {
-        let dtype = compute_dtype(precision);
-        let outputs = bias.len();
-        let weight: Tensor<2> = upload(weight, [outputs, inputs], device);
-        Self {
-            weight: weight.cast(dtype).transpose(),
-            bias: upload::<1>(bias, [outputs], device).cast(dtype),
-        }
+    pub(crate) fn new(weight: Matrix, bias: Vec<f32>, keep: &Keep) -> Self {
+        Self { weight, bias: keep.vector(bias).cast(keep.compute_dtype()) }
     }
 
     /// `[rows, in]` → `[rows, out]`
     pub(crate) fn forward(&self, rows: Tensor<2>) -> Tensor<2> {
-        linear(rows, self.weight.clone(), Some(self.bias.clone()))
+        let weight = match &self.weight {
+            Matrix::Float(weight) => weight.as_ref().clone(),
+            Matrix::Quantized(stored) => {
+                let (values, shape) = stored.multiplied_out();
+                Tensor::from_data(TensorData::new(values, shape), (&rows.device(), DType::F32))
+            }
+        };
+        linear(rows, weight.transpose(), Some(self.bias.clone()))
     }
 }
 
@@ -60,16 +44,14 @@ pub(crate) struct LayerNorm {
 }
 
 impl LayerNorm {
-    pub(crate) fn load(
-        checkpoint: &Checkpoint,
+    /// The LayerNorm `name`.
+    pub(crate) fn take(
+        weights: &mut Weights,
         name: &str,
         config: &ModelConfig,
-        device: &Device,
+        keep: &Keep,
     ) -> Result<Self, ModelError> {
-        let vector = |part| {
-            let values = checkpoint.read_f32(&format!("{name}.{part}"), Precision::F32)?;
-            Ok::<Tensor<1>, ModelError>(upload(values, [config.hidden_size], device))
-        };
+        let mut vector = |part| Ok::<_, ModelError>(keep.vector(weights.vector(&format!("{name}.{part}"))?));
         Ok(Self { weight: vector("weight")?, bias: vector("bias")?, epsilon: config.layer_norm_eps })
     }
 
@@ -79,16 +61,4 @@ impl LayerNorm {
         let rows = rows.cast(DType::F32);
         layer_norm(rows, self.weight.clone(), Some(self.bias.clone()), self.epsilon).cast(dtype)
     }
-}
-
-/// The dtype that weights of `precision` are multiplied in.
-pub(crate) fn compute_dtype(precision: Precision) -> DType {
-    match precision {
-        Precision::F16 => DType::F16,
-        Precision::F32 | Precision::Q8 | Precision::Q4 => DType::F32,
-    }
-}
-
-fn upload<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
 }

@@ -1,5 +1,6 @@
 //! The names under which the families store their tensors.
 
+use crate::tensor_list::TensorList;
 use crate::{Checkpoint, Family, ModelConfig};
 
 /// How a checkpoint names its tensors.
@@ -13,6 +14,29 @@ pub enum Layout {
     Bert,
 }
 
+/// A tensor that a model needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Expected {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) role: Role,
+}
+
+/// What a tensor is for, which decides how it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The word embeddings: more than half of all weights.
+    WordTable,
+    /// Position and token type embeddings.
+    Table,
+    /// The weight of a linear layer.
+    Matrix,
+    /// The weight of the layer that gives the logit: one row, never rounded to integers.
+    Classifier,
+    /// A bias, or half of a LayerNorm.
+    Vector,
+}
+
 /// A linear layer or LayerNorm of one encoder layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Part {
@@ -24,18 +48,18 @@ pub(crate) enum Part {
 }
 
 impl Layout {
-    /// The layout of `checkpoint`, which must be of the configuration's family.
-    pub fn of(config: &ModelConfig, checkpoint: &Checkpoint) -> Self {
+    /// The layout of `tensors`, which must be of the configuration's family.
+    pub(crate) fn of(config: &ModelConfig, tensors: &TensorList) -> Self {
         match config.family {
             Family::Bert => Layout::Bert,
-            Family::XlmRoberta if Layout::is_flash(checkpoint) => Layout::Flash,
+            Family::XlmRoberta if names_flash(tensors) => Layout::Flash,
             Family::XlmRoberta => Layout::XlmRoberta,
         }
     }
 
     /// True for a checkpoint with jina-reranker-v2's names.
     pub fn is_flash(checkpoint: &Checkpoint) -> bool {
-        checkpoint.contains("roberta.emb_ln.weight")
+        names_flash(checkpoint.list())
     }
 
     pub(crate) fn embedding(self, table: &str) -> String {
@@ -82,28 +106,30 @@ impl Layout {
         }
     }
 
-    /// Every tensor a checkpoint of this layout must hold, with its shape.
-    pub(crate) fn tensors(self, config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
+    /// Every tensor a checkpoint of this layout must hold.
+    pub(crate) fn tensors(self, config: &ModelConfig) -> Vec<Expected> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let table =
+            |name, rows, role| Expected { name: self.embedding(name), shape: vec![rows, hidden], role };
         let mut tensors = vec![
-            (self.embedding("word"), vec![config.vocab_size, hidden]),
-            (self.embedding("position"), vec![config.max_position_embeddings, hidden]),
-            (self.embedding("token_type"), vec![config.type_vocab_size, hidden]),
+            table("word", config.vocab_size, Role::WordTable),
+            table("position", config.max_position_embeddings, Role::Table),
+            table("token_type", config.type_vocab_size, Role::Table),
         ];
-        norm(&mut tensors, self.embedding_norm(), hidden);
+        norm(&mut tensors, &self.embedding_norm(), hidden);
         for layer in 0..config.num_hidden_layers {
             let names = self.query_key_value(layer);
             let rows = 3 * hidden / names.len();
-            names.into_iter().for_each(|name| linear(&mut tensors, name, rows, hidden));
-            linear(&mut tensors, self.part(layer, Part::AttentionOutput), hidden, hidden);
-            norm(&mut tensors, self.part(layer, Part::AttentionNorm), hidden);
-            linear(&mut tensors, self.part(layer, Part::Intermediate), inner, hidden);
-            linear(&mut tensors, self.part(layer, Part::Output), hidden, inner);
-            norm(&mut tensors, self.part(layer, Part::OutputNorm), hidden);
+            names.iter().for_each(|name| linear(&mut tensors, name, [rows, hidden], Role::Matrix));
+            linear(&mut tensors, &self.part(layer, Part::AttentionOutput), [hidden, hidden], Role::Matrix);
+            norm(&mut tensors, &self.part(layer, Part::AttentionNorm), hidden);
+            linear(&mut tensors, &self.part(layer, Part::Intermediate), [inner, hidden], Role::Matrix);
+            linear(&mut tensors, &self.part(layer, Part::Output), [hidden, inner], Role::Matrix);
+            norm(&mut tensors, &self.part(layer, Part::OutputNorm), hidden);
         }
         let [dense, classifier] = self.head();
-        linear(&mut tensors, dense.to_owned(), hidden, hidden);
-        linear(&mut tensors, classifier.to_owned(), 1, hidden);
+        linear(&mut tensors, dense, [hidden, hidden], Role::Matrix);
+        linear(&mut tensors, classifier, [1, hidden], Role::Classifier);
         tensors
     }
 
@@ -117,12 +143,20 @@ impl Layout {
     }
 }
 
-fn linear(tensors: &mut Vec<(String, Vec<usize>)>, name: String, rows: usize, columns: usize) {
-    tensors.push((format!("{name}.weight"), vec![rows, columns]));
-    tensors.push((format!("{name}.bias"), vec![rows]));
+fn names_flash(tensors: &TensorList) -> bool {
+    // Any of them, because a shard holds only some.
+    let flash =
+        |name: &str| name.starts_with("roberta.emb_ln.") || name.starts_with("roberta.encoder.layers.");
+    tensors.iter().any(|(name, _)| flash(name))
 }
 
-fn norm(tensors: &mut Vec<(String, Vec<usize>)>, name: String, width: usize) {
-    tensors.push((format!("{name}.weight"), vec![width]));
-    tensors.push((format!("{name}.bias"), vec![width]));
+fn linear(tensors: &mut Vec<Expected>, name: &str, [rows, columns]: [usize; 2], role: Role) {
+    tensors.push(Expected { name: format!("{name}.weight"), shape: vec![rows, columns], role });
+    tensors.push(Expected { name: format!("{name}.bias"), shape: vec![rows], role: Role::Vector });
+}
+
+fn norm(tensors: &mut Vec<Expected>, name: &str, width: usize) {
+    for part in ["weight", "bias"] {
+        tensors.push(Expected { name: format!("{name}.{part}"), shape: vec![width], role: Role::Vector });
+    }
 }

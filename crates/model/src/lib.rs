@@ -16,16 +16,22 @@ mod header;
 mod layers;
 mod layout;
 mod quantized;
+mod rows;
 mod source;
+mod stored_rows;
+mod stream;
+mod tensor_list;
+mod weights;
 
-pub use checkpoint::{Checkpoint, Precision};
+pub use checkpoint::Checkpoint;
 pub use config::{Family, ModelConfig};
 pub use cross_encoder::{CrossEncoder, Stage};
 pub use crossrank_kernels::Segments;
 pub use embeddings::{PackedPairs, position_ids};
 pub use error::{ModelError, WrongTensor};
 pub use layout::Layout;
-pub use quantized::{FORMAT_VERSION, Q4_BLOCK, QuantizedMatrix, quantize_q4, quantize_q8};
+pub use quantized::{FORMAT_VERSION, Precision, Q4_BLOCK, QuantizedMatrix, quantize_q4, quantize_q8};
 #[cfg(feature = "fs")]
 pub use source::MappedFile;
 pub use source::{MemorySource, WeightSource};
+pub use stream::WeightStream;

@@ -5,7 +5,18 @@
 
 use half::f16;
 
-use crate::Precision;
+/// How weights are kept and computed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// 32-bit floats: the reference.
+    F32,
+    /// 16-bit floats, on devices that compute with them.
+    F16,
+    /// 8-bit integers with a scale per row; computed in f32.
+    Q8,
+    /// 4-bit integers with a scale per 32 columns; computed in f32.
+    Q4,
+}
 
 /// The value of `__metadata__.crossrank_format` in files this program writes and reads.
 pub const FORMAT_VERSION: &str = "1";
@@ -26,9 +37,7 @@ pub struct QuantizedMatrix<S> {
 pub fn quantize_q8(matrix: &[f32], width: usize) -> QuantizedMatrix<f32> {
     let mut quantized = QuantizedMatrix { values: Vec::with_capacity(matrix.len()), scales: Vec::new() };
     for row in matrix.chunks_exact(width) {
-        let scale = q8_scale(row);
-        quantized.values.extend(row.iter().map(|&value| q8_value(value, scale) as u8));
-        quantized.scales.push(scale);
+        quantized.scales.push(push_q8_row(row, &mut quantized.values));
     }
     quantized
 }
@@ -36,20 +45,31 @@ pub fn quantize_q8(matrix: &[f32], width: usize) -> QuantizedMatrix<f32> {
 /// Quantises a row-major matrix whose width is a multiple of 32 to 4 bits.
 pub fn quantize_q4(matrix: &[f32]) -> QuantizedMatrix<f16> {
     let mut quantized = QuantizedMatrix { values: Vec::with_capacity(matrix.len() / 2), scales: Vec::new() };
-    for block in matrix.chunks_exact(Q4_BLOCK) {
+    push_q4_row(matrix, &mut quantized.values, |scale| quantized.scales.push(scale));
+    quantized
+}
+
+/// Appends one row in q8 and returns its scale.
+pub(crate) fn push_q8_row(row: &[f32], values: &mut Vec<u8>) -> f32 {
+    let scale = q8_scale(row);
+    values.extend(row.iter().map(|&value| q8_value(value, scale) as u8));
+    scale
+}
+
+/// Appends one row in q4, whose width is a multiple of 32, and tells the scale of every block.
+pub(crate) fn push_q4_row(row: &[f32], values: &mut Vec<u8>, mut block_scale: impl FnMut(f16)) {
+    for block in row.chunks_exact(Q4_BLOCK) {
         let scale = q4_scale(block);
         let nibbles = block.as_chunks::<2>().0.iter();
-        quantized
-            .values
-            .extend(nibbles.map(|[low, high]| q4_nibble(*low, scale) | q4_nibble(*high, scale) << 4));
-        quantized.scales.push(scale);
+        values.extend(nibbles.map(|[low, high]| q4_nibble(*low, scale) | q4_nibble(*high, scale) << 4));
+        block_scale(scale);
     }
-    quantized
 }
 
 /// Replaces a row of floats by what a file of `precision` would give back for it.
 pub(crate) fn fake_quantize_row(precision: Precision, row: &mut [f32]) {
     match precision {
+        Precision::F16 => row.iter_mut().for_each(|value| *value = f16::from_f32(*value).to_f32()),
         Precision::Q8 => {
             let scale = q8_scale(row);
             row.iter_mut().for_each(|value| *value = f32::from(q8_value(*value, scale)) * scale);
@@ -62,7 +82,7 @@ pub(crate) fn fake_quantize_row(precision: Precision, row: &mut [f32]) {
                     .for_each(|value| *value = q4_weight(q4_nibble(*value, scale), scale.to_f32()));
             }
         }
-        _ => {}
+        Precision::F32 | Precision::Q4 => {}
     }
 }
 

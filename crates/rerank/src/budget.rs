@@ -1,6 +1,6 @@
 //! The working memory of a forward pass, computed before it runs.
 
-use crossrank_model::{ModelConfig, Segments};
+use crossrank_model::{ModelConfig, Precision, Segments};
 
 /// Bytes of working memory allowed beside the weights, unless the caller says otherwise.
 pub(crate) const DEFAULT_BYTES: u64 = 1 << 30;
@@ -36,10 +36,16 @@ fn widest_buffer_bytes(config: &ModelConfig, pairs: &Segments) -> u64 {
     4 * wide.max(pairs.max_scores(config.num_attention_heads)) as u64
 }
 
-/// Bytes of the encoder's matrices in f32; embedding tables stay where they are.
-pub(crate) fn weight_bytes(config: &ModelConfig) -> u64 {
+/// Bytes of the encoder's matrices as the CPU keeps them; embedding tables stay where they are.
+pub(crate) fn weight_bytes(config: &ModelConfig, precision: Precision) -> u64 {
     let (hidden, inner) = (config.hidden_size as u64, config.intermediate_size as u64);
-    4 * config.num_hidden_layers as u64 * hidden * (4 * hidden + 2 * inner)
+    let bits = match precision {
+        Precision::F32 => 32,
+        Precision::F16 => 16,
+        Precision::Q8 => 8,
+        Precision::Q4 => 4,
+    };
+    bits * config.num_hidden_layers as u64 * hidden * (4 * hidden + 2 * inner) / 8
 }
 
 /// Asks the allocator for the bytes of a pass and gives them back: where memory is limited, an error

@@ -145,6 +145,7 @@ fn model_code(error: &ModelError) -> &'static str {
         ModelError::WeightsMismatch { .. } => "weights_mismatch",
         ModelError::TokenOutOfRange { .. } | ModelError::TypeOutOfRange { .. } => "tokenizer_mismatch",
         ModelError::TooLong { .. } | ModelError::EmptyPair => "invalid_input",
+        ModelError::NoMemory { .. } => "out_of_memory",
         ModelError::Device { .. } => "device_lost",
         _ => "internal",
     }

@@ -79,7 +79,7 @@ impl Reranker {
                 problem: "it does not compute in f16; use dtype f32".to_owned(),
             });
         }
-        let needed = weight_bytes(&config);
+        let needed = weight_bytes(&config, precision);
         if opened.info.kind == DeviceKind::Cpu && !can_allocate(needed) {
             return Err(Error::ModelTooLarge { needed });
         }

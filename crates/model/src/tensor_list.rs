@@ -1,0 +1,157 @@
+//! The tensors that files say they hold: names, dtypes, shapes and places.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+
+use safetensors::tensor::{Dtype, Metadata};
+
+use crate::header::damaged;
+use crate::layout::Expected;
+use crate::quantized::{FORMAT_VERSION, Q4_BLOCK};
+use crate::{ModelError, WrongTensor};
+
+/// The tensors of all files of a checkpoint.
+#[derive(Debug, Default)]
+pub(crate) struct TensorList {
+    tensors: BTreeMap<String, Entry>,
+    metadata: HashMap<String, String>,
+}
+
+/// Where a tensor lies.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// The file, counted from 0 in the order of adding.
+    pub(crate) source: usize,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) range: Range<u64>,
+}
+
+impl TensorList {
+    /// Adds the tensors of file number `source`.
+    pub(crate) fn add(
+        &mut self,
+        source: usize,
+        file: &str,
+        header: &Metadata,
+        data_start: u64,
+    ) -> Result<(), ModelError> {
+        for (name, info) in header.tensors() {
+            let (start, end) = info.data_offsets;
+            let range = data_start + start as u64..data_start + end as u64;
+            let entry = Entry { source, dtype: info.dtype, shape: info.shape.clone(), range };
+            if self.tensors.insert(name.clone(), entry).is_some() {
+                return Err(damaged(file, format!("tensor `{name}` is in another file as well")));
+            }
+        }
+        self.metadata.extend(header.metadata().clone().unwrap_or_default());
+        Ok(())
+    }
+
+    /// The `__metadata__` of all files.
+    pub(crate) fn metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
+    }
+
+    /// All tensors in alphabetical order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Entry)> {
+        self.tensors.iter()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Entry> {
+        self.tensors.get(name)
+    }
+
+    pub(crate) fn require(&self, name: &str) -> Result<&Entry, ModelError> {
+        self.get(name).ok_or_else(|| ModelError::missing(name))
+    }
+
+    /// Compares the files with the tensors a model needs; quantised ones bring their scales.
+    ///
+    /// With `complete` false, more files are to come: what is missing so far is no error.
+    pub(crate) fn check(&self, expected: &[Expected], complete: bool) -> Result<(), ModelError> {
+        let mut unexpected: BTreeSet<&str> = self.tensors.keys().map(String::as_str).collect();
+        let (mut missing, mut wrong, mut quantized) = (Vec::new(), Vec::new(), false);
+        for Expected { name, shape, .. } in expected {
+            let scale = scale_name(name);
+            unexpected.remove(name.as_str());
+            let Some(entry) = self.get(name) else {
+                missing.push(name.clone());
+                // Its scales may be in this file and it in one that is to come.
+                if !complete {
+                    unexpected.remove(scale.as_str());
+                }
+                continue;
+            };
+            wrong.extend(check_tensor(name, entry, shape));
+            if let Some(shape) = scale_shape(entry.dtype, shape) {
+                unexpected.remove(scale.as_str());
+                quantized = true;
+                match self.get(&scale) {
+                    None => missing.push(scale),
+                    Some(entry) => wrong.extend(check_scale(&scale, entry, &shape)),
+                }
+            }
+        }
+        // A buffer, not a weight: bge-reranker-base and -large carry it.
+        let unexpected: Vec<String> =
+            unexpected.into_iter().filter(|name| !is_buffer(name)).map(str::to_owned).collect();
+        let format = self.metadata.get("crossrank_format").map_or("", String::as_str);
+        if quantized && format != FORMAT_VERSION {
+            return Err(ModelError::Unsupported {
+                field: "crossrank_format",
+                found: format!("{format:?}"),
+                expected: format!("{FORMAT_VERSION:?}"),
+            });
+        }
+        if !complete {
+            missing.clear();
+        }
+        if missing.is_empty() && unexpected.is_empty() && wrong.is_empty() {
+            return Ok(());
+        }
+        Err(ModelError::WeightsMismatch { missing, unexpected, wrong })
+    }
+}
+
+/// True for a tensor that some checkpoints carry and no model computes with.
+pub(crate) fn is_buffer(name: &str) -> bool {
+    name.ends_with(".position_ids")
+}
+
+/// The tensor with the scales of quantised tensor `name`.
+pub(crate) fn scale_name(name: &str) -> String {
+    format!("{name}_scale")
+}
+
+/// The scales that belong to a quantised matrix of `shape`.
+pub(crate) fn scale_shape(dtype: Dtype, shape: &[usize]) -> Option<(Dtype, Vec<usize>)> {
+    match (dtype, shape) {
+        (Dtype::I8, [rows, _]) => Some((Dtype::F32, vec![*rows])),
+        (Dtype::U8, [rows, width]) => Some((Dtype::F16, vec![*rows, width / Q4_BLOCK])),
+        _ => None,
+    }
+}
+
+pub(crate) fn check_scale(
+    name: &str,
+    entry: &Entry,
+    (dtype, shape): &(Dtype, Vec<usize>),
+) -> Option<WrongTensor> {
+    (entry.dtype != *dtype || entry.shape != *shape)
+        .then(|| wrong(name, entry, format!("{dtype:?} {shape:?}")))
+}
+
+fn check_tensor(name: &str, entry: &Entry, shape: &[usize]) -> Option<WrongTensor> {
+    let stored: Vec<usize> = match (entry.dtype, shape) {
+        (Dtype::F32 | Dtype::F16 | Dtype::BF16, shape) => shape.to_vec(),
+        (Dtype::I8, [rows, width]) => vec![*rows, *width],
+        (Dtype::U8, [rows, width]) if width.is_multiple_of(Q4_BLOCK) => vec![*rows, width / 2],
+        _ => return Some(wrong(name, entry, format!("F32, F16 or BF16 {shape:?}"))),
+    };
+    (stored != entry.shape).then(|| wrong(name, entry, format!("{:?} {stored:?}", entry.dtype)))
+}
+
+fn wrong(name: &str, entry: &Entry, expected: String) -> WrongTensor {
+    WrongTensor { name: name.to_owned(), found: format!("{:?} {:?}", entry.dtype, entry.shape), expected }
+}

@@ -1,0 +1,257 @@
+//! Weights in the form they are kept in, whatever order they came in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use half::f16;
+use safetensors::tensor::Dtype;
+
+use crate::layout::Role;
+use crate::quantized::Q4_BLOCK;
+use crate::rows::Rows;
+use crate::stored_rows::{StoredRows, bits_per_weight, reserve};
+use crate::tensor_list::Entry;
+use crate::{Checkpoint, ModelError, Precision};
+
+/// Where and how weights are kept.
+#[derive(Clone)]
+pub(crate) struct Keep {
+    pub(crate) precision: Precision,
+    pub(crate) device: Device,
+}
+
+impl Keep {
+    /// The dtype that weights are multiplied in.
+    pub(crate) fn compute_dtype(&self) -> DType {
+        match self.precision {
+            Precision::F16 => DType::F16,
+            Precision::F32 | Precision::Q8 | Precision::Q4 => DType::F32,
+        }
+    }
+
+    /// `values` on the device, in f32.
+    pub(crate) fn vector(&self, values: Vec<f32>) -> Tensor<1> {
+        let length = values.len();
+        Tensor::from_data(TensorData::new(values, [length]), (&self.device, DType::F32))
+    }
+
+    /// A matrix on the device, in the dtype it is multiplied in.
+    fn matrix(&self, values: Vec<f32>, shape: [usize; 2]) -> Tensor<2> {
+        let dtype = self.compute_dtype();
+        let data = match dtype {
+            // Halved here, so that the device never holds it twice.
+            DType::F16 => TensorData::new(values.into_iter().map(f16::from_f32).collect(), shape),
+            _ => TensorData::new(values, shape),
+        };
+        Tensor::from_data(data, (&self.device, dtype))
+    }
+
+    /// What a tensor of `role` is rounded to.
+    pub(crate) fn precision(&self, role: Role) -> Precision {
+        match (role, self.precision) {
+            (Role::WordTable | Role::Matrix, precision) => precision,
+            // One row of weights: nothing is saved by rounding it to integers.
+            (Role::Classifier, Precision::F16) => Precision::F16,
+            _ => Precision::F32,
+        }
+    }
+
+    /// The form in which a tensor of `role` is kept as bytes; `None` for one that is computed with as floats.
+    fn stored_dtype(&self, role: Role, rows: &Rows) -> Option<Dtype> {
+        let dtype = match self.precision(role) {
+            Precision::Q8 => Dtype::I8,
+            Precision::Q4 if rows.width.is_multiple_of(Q4_BLOCK) => Dtype::U8,
+            Precision::F16 => Dtype::F16,
+            Precision::F32 | Precision::Q4 => Dtype::F32,
+        };
+        match role {
+            Role::WordTable | Role::Table if bits_per_weight(rows.dtype) <= bits_per_weight(dtype) => {
+                Some(rows.dtype)
+            }
+            Role::WordTable | Role::Table => Some(dtype),
+            Role::Matrix if self.is_cpu() && matches!(dtype, Dtype::I8 | Dtype::U8) => Some(dtype),
+            _ => None,
+        }
+    }
+
+    /// True where integers stay integers until they are multiplied.
+    fn is_cpu(&self) -> bool {
+        #[cfg(feature = "cpu")]
+        return self.device == Device::flex();
+        #[cfg(not(feature = "cpu"))]
+        return false;
+    }
+}
+
+/// A tensor whose rows come one after the other.
+pub(crate) struct Incoming {
+    pub(crate) rows: Rows,
+    role: Role,
+    precision: Precision,
+    next: usize,
+    kept: Kept,
+    /// A row in f32 on its way from one form to another.
+    row: Vec<f32>,
+}
+
+enum Kept {
+    Floats(Vec<f32>),
+    Stored(StoredRows),
+}
+
+impl Incoming {
+    /// # Errors
+    /// [`ModelError::NoMemory`].
+    pub(crate) fn new(rows: Rows, role: Role, keep: &Keep) -> Result<Self, ModelError> {
+        let kept = match keep.stored_dtype(role, &rows) {
+            Some(dtype) => Kept::Stored(StoredRows::reserve(&rows, dtype)?),
+            None => Kept::Floats(reserve(rows.name(), rows.count * rows.width)?),
+        };
+        Ok(Self { role, precision: keep.precision(role), next: 0, kept, row: vec![0.0; rows.width], rows })
+    }
+
+    /// Takes the bytes of the next row.
+    ///
+    /// # Errors
+    /// [`ModelError::NotFinite`], [`ModelError::Damaged`], [`ModelError::Unsupported`].
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), ModelError> {
+        let row = self.next;
+        self.next += 1;
+        match &mut self.kept {
+            Kept::Floats(values) => {
+                self.rows.decode(row, bytes, self.precision, &mut self.row)?;
+                values.extend_from_slice(&self.row);
+            }
+            Kept::Stored(stored) if stored.dtype() == self.rows.dtype => {
+                self.rows.check_q8(row, bytes)?;
+                stored.push_stored(bytes);
+            }
+            Kept::Stored(stored) => {
+                self.rows.decode(row, bytes, Precision::F32, &mut self.row)?;
+                stored.push(&self.row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// True when every row has come.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.next == self.rows.count
+    }
+}
+
+/// The weight of a linear layer, `[out, in]`.
+pub(crate) enum Matrix {
+    /// On the device.
+    Float(Box<Tensor<2>>),
+    /// In memory, multiplied out for every pass.
+    Quantized(StoredRows),
+}
+
+impl Matrix {
+    /// The rows of `self`, then those of `other`.
+    pub(crate) fn stacked(self, other: Self) -> Self {
+        match (self, other) {
+            (Matrix::Float(first), Matrix::Float(second)) => {
+                Matrix::Float(Box::new(Tensor::cat(vec![*first, *second], 0)))
+            }
+            (Matrix::Quantized(mut first), Matrix::Quantized(second)) => {
+                first.append(second);
+                Matrix::Quantized(first)
+            }
+            _ => unreachable!("the matrices of one width are kept in one form"),
+        }
+    }
+
+    /// The first `row` rows, and the rest.
+    pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
+        match self {
+            Matrix::Float(whole) => {
+                let rows = whole.dims()[0];
+                let part = |range| Matrix::Float(Box::new(whole.as_ref().clone().slice_dim(0, range)));
+                (part(0..row), part(row..rows))
+            }
+            Matrix::Quantized(mut first) => {
+                let rest = first.split_off(row);
+                (Matrix::Quantized(first), Matrix::Quantized(rest))
+            }
+        }
+    }
+}
+
+/// An embedding table, outside the device.
+pub(crate) enum Table {
+    /// In memory, with the precision of what is read from it.
+    Memory(StoredRows, Precision),
+    /// In the file it came in: a row is read when it is asked for.
+    File { checkpoint: Arc<Checkpoint>, entry: Entry, rows: Rows, precision: Precision },
+}
+
+impl Table {
+    /// Reads row `row` into `out`.
+    ///
+    /// # Errors
+    /// [`ModelError::NotFinite`], [`ModelError::Read`], [`ModelError::Damaged`].
+    pub(crate) fn read(&self, row: usize, out: &mut [f32]) -> Result<(), ModelError> {
+        match self {
+            Table::Memory(rows, precision) => rows.decode(row, *precision, out),
+            Table::File { checkpoint, entry, rows, precision } => {
+                rows.decode(row, &checkpoint.row_bytes(entry, rows, row)?, *precision, out)
+            }
+        }
+    }
+}
+
+/// The weights of a model that have come so far, by name.
+#[derive(Default)]
+pub(crate) struct Weights {
+    tables: HashMap<String, Table>,
+    matrices: HashMap<String, Matrix>,
+    vectors: HashMap<String, Vec<f32>>,
+    /// Bytes of all of them: on the device, and in memory.
+    pub(crate) bytes: u64,
+}
+
+impl Weights {
+    /// Puts a complete tensor where it is kept.
+    pub(crate) fn place(&mut self, name: String, tensor: Incoming, keep: &Keep) {
+        let Incoming { rows, role, precision, kept, .. } = tensor;
+        match (role, kept) {
+            (Role::Matrix, Kept::Stored(stored)) => {
+                self.bytes += stored.len() as u64;
+                self.matrices.insert(name, Matrix::Quantized(stored));
+            }
+            (_, Kept::Stored(stored)) => {
+                self.bytes += stored.len() as u64;
+                self.tables.insert(name, Table::Memory(stored, precision));
+            }
+            (Role::Vector, Kept::Floats(values)) => {
+                self.bytes += size_of_val(values.as_slice()) as u64;
+                self.vectors.insert(name, values);
+            }
+            (_, Kept::Floats(values)) => {
+                self.bytes += (values.len() * keep.compute_dtype().size()) as u64;
+                let matrix = keep.matrix(values, [rows.count, rows.width]);
+                self.matrices.insert(name, Matrix::Float(Box::new(matrix)));
+            }
+        }
+    }
+
+    /// Adds a table that stays in its file.
+    pub(crate) fn place_table(&mut self, name: String, table: Table) {
+        self.tables.insert(name, table);
+    }
+
+    pub(crate) fn table(&mut self, name: &str) -> Result<Table, ModelError> {
+        self.tables.remove(name).ok_or_else(|| ModelError::missing(name))
+    }
+
+    pub(crate) fn matrix(&mut self, name: &str) -> Result<Matrix, ModelError> {
+        self.matrices.remove(name).ok_or_else(|| ModelError::missing(name))
+    }
+
+    pub(crate) fn vector(&mut self, name: &str) -> Result<Vec<f32>, ModelError> {
+        self.vectors.remove(name).ok_or_else(|| ModelError::missing(name))
+    }
+}
