@@ -8,18 +8,23 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate may use of the others.
-const ALLOWED: [(&str, &[&str]); 6] = [
+const ALLOWED: [(&str, &[&str]); 7] = [
     ("crossrank-tokenizer", &[]),
     ("crossrank-kernels", &[]),
     ("crossrank-model", &["crossrank-kernels"]),
     ("crossrank", &["crossrank-model", "crossrank-tokenizer"]),
     ("crossrank-hub", &[]),
+    ("crossrank-wasm", &["crossrank"]),
     ("crossrank-cli", &["crossrank", "crossrank-hub", "crossrank-model"]),
 ];
 
 /// Dependencies that belong to some crates only.
-const RESERVED: [(&str, &[&str]); 3] =
-    [("anyhow", &["crossrank-cli"]), ("ureq", &["crossrank-hub"]), ("tokenizers", &["crossrank-tokenizer"])];
+const RESERVED: [(&str, &[&str]); 4] = [
+    ("anyhow", &["crossrank-cli"]),
+    ("ureq", &["crossrank-hub"]),
+    ("tokenizers", &["crossrank-tokenizer"]),
+    ("wasm-bindgen", &["crossrank-wasm"]),
+];
 
 /// (crate, dependency, whether only its tests use it), for every direct dependency.
 fn dependencies() -> Vec<(String, String, bool)> {

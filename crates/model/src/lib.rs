@@ -17,6 +17,7 @@ mod layers;
 mod layout;
 mod quantized;
 mod rows;
+mod self_test;
 mod source;
 mod stored_rows;
 mod stream;
@@ -31,6 +32,7 @@ pub use embeddings::{PackedPairs, position_ids};
 pub use error::{ModelError, WrongTensor};
 pub use layout::Layout;
 pub use quantized::{FORMAT_VERSION, Precision, Q4_BLOCK, QuantizedMatrix, quantize_q4, quantize_q8};
+pub use self_test::self_test;
 #[cfg(feature = "fs")]
 pub use source::MappedFile;
 pub use source::{MemorySource, WeightSource};

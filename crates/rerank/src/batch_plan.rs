@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-/// Tokens of a forward pass aimed at: enough to keep a device busy, few enough to stop soon.
-const TARGET_TOKENS: usize = 2048;
+/// Tokens of a forward pass aimed at: enough to keep a device busy, few enough to stop soon. One thread of
+/// WebAssembly is kept busy by less and takes longer.
+const TARGET_TOKENS: usize = if cfg!(all(target_family = "wasm", feature = "cpu")) { 512 } else { 2048 };
 
 /// Pairs, as places in a list, grouped into forward passes.
 ///

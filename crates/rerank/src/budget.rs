@@ -2,8 +2,9 @@
 
 use crossrank_model::{ModelConfig, Precision, Segments};
 
-/// Bytes of working memory allowed beside the weights, unless the caller says otherwise.
-pub(crate) const DEFAULT_BYTES: u64 = 1 << 30;
+/// Bytes of working memory allowed beside the weights, unless the caller says otherwise; WebAssembly has
+/// 4 GiB for everything.
+pub(crate) const DEFAULT_BYTES: u64 = if cfg!(target_family = "wasm") { 1 << 28 } else { 1 << 30 };
 
 /// How much a forward pass may hold at once.
 #[derive(Debug, Clone)]

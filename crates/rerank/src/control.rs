@@ -1,5 +1,6 @@
 //! Watching and stopping a request that runs.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,6 +33,16 @@ pub struct Progress {
 /// A caller's function that is told something after every forward pass.
 pub type Observer<'a, T> = Option<&'a (dyn Fn(T) + Sync)>;
 
+#[cfg(not(target_family = "wasm"))]
+type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
+// What a browser's promise becomes stays on its thread.
+#[cfg(target_family = "wasm")]
+type Wait = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A caller's function that is awaited after every forward pass, so that a thread that runs requests and
+/// events in turn gets to its events: among them the one that cancels.
+pub type Pause<'a> = Option<&'a (dyn Fn() -> Wait + Sync)>;
+
 /// How a caller follows and stops a request.
 #[derive(Default)]
 pub struct Control<'a> {
@@ -41,4 +52,6 @@ pub struct Control<'a> {
     pub on_progress: Observer<'a, Progress>,
     /// Given the ranking so far, without documents.
     pub on_partial: Observer<'a, Vec<Ranked>>,
+    /// Awaited after every forward pass.
+    pub pause: Pause<'a>,
 }

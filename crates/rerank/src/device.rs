@@ -4,8 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::Device;
+use crossrank_model::Precision;
 
 use crate::Error;
+use crate::guard::caught;
 
 /// Where a model should run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,21 +91,23 @@ pub(crate) struct OpenDevice {
 }
 
 /// Every device this build can run on, the CPU first.
+#[cfg(not(target_family = "wasm"))]
 pub fn devices() -> Vec<DeviceInfo> {
     let devices = std::iter::empty();
     #[cfg(feature = "cpu")]
     let devices = devices.chain([cpu().info]);
     #[cfg(feature = "gpu")]
-    let devices = devices.chain(gpu::adapters().iter().map(gpu::info).collect::<Vec<_>>());
+    let devices =
+        devices.chain(pollster::block_on(gpu::adapters()).iter().map(gpu::info).collect::<Vec<_>>());
     devices.collect()
 }
 
-pub(crate) fn open(choice: &DeviceChoice) -> Result<OpenDevice, Error> {
+pub(crate) async fn open(choice: &DeviceChoice) -> Result<OpenDevice, Error> {
     match choice {
         #[cfg(feature = "cpu")]
         DeviceChoice::Cpu => Ok(cpu()),
         #[cfg(all(feature = "gpu", feature = "cpu"))]
-        DeviceChoice::Auto => gpu::open(choice).or_else(|_| Ok(cpu())),
+        DeviceChoice::Auto => gpu::open(choice).await.or_else(|_| Ok(cpu())),
         #[cfg(all(not(feature = "gpu"), feature = "cpu"))]
         DeviceChoice::Auto => Ok(cpu()),
         #[cfg(feature = "cuda")]
@@ -118,13 +122,37 @@ pub(crate) fn open(choice: &DeviceChoice) -> Result<OpenDevice, Error> {
             },
         }),
         #[cfg(feature = "gpu")]
-        DeviceChoice::Gpu | DeviceChoice::Adapter(_) => gpu::open(choice),
+        DeviceChoice::Gpu | DeviceChoice::Adapter(_) => gpu::open(choice).await,
         other => Err(Error::DeviceUnavailable {
             device: other.to_string(),
             problem:
                 "this build does not contain it; build with the feature gpu or cuda, or use the device cpu"
                     .to_owned(),
         }),
+    }
+}
+
+/// Runs a tiny model with known logits on a device, in f32 or f16.
+///
+/// # Errors
+/// [`Error::DeviceUnavailable`] for a device that is not there or computes wrongly.
+pub async fn self_test(choice: &DeviceChoice, precision: Precision) -> Result<(), Error> {
+    let opened = open(choice).await?;
+    let unavailable = |problem| Error::DeviceUnavailable { device: choice.to_string(), problem };
+    let tolerance = match precision {
+        Precision::F16 if !opened.info.f16 => {
+            return Err(unavailable("it does not compute in f16; use dtype f32".to_owned()));
+        }
+        Precision::F16 => 2e-2,
+        _ => 2e-4,
+    };
+    let tested = caught(opened.info.kind, crossrank_model::self_test(precision, &opened.device)).await;
+    match tested {
+        Ok(difference) if difference <= tolerance => Ok(()),
+        Ok(difference) => Err(unavailable(format!(
+            "its self-test is off by {difference:.1e}; update the graphics driver, or use the device cpu"
+        ))),
+        Err(error) => Err(unavailable(format!("its self-test failed: {error}"))),
     }
 }
 
@@ -145,7 +173,7 @@ fn cpu() -> OpenDevice {
 #[cfg(feature = "gpu")]
 mod gpu {
     use std::collections::HashMap;
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
     use burn::tensor::Device;
     use burn::tensor::wgpu::WgpuSetup;
@@ -155,7 +183,11 @@ mod gpu {
     use crate::Error;
 
     /// Adapters that are in use: every model on one adapter shares its device.
-    static OPEN: Mutex<Option<HashMap<String, Device>>> = Mutex::new(None);
+    static OPEN: LazyLock<Mutex<HashMap<String, Device>>> = LazyLock::new(Mutex::default);
+
+    fn opened() -> MutexGuard<'static, HashMap<String, Device>> {
+        OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     /// Without OpenGL, which cannot compute what the model needs and asks for a display.
     fn instance() -> wgpu::Instance {
@@ -166,8 +198,8 @@ mod gpu {
     }
 
     /// Every adapter, real GPUs first.
-    pub(super) fn adapters() -> Vec<wgpu::Adapter> {
-        let mut adapters = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::PRIMARY));
+    pub(super) async fn adapters() -> Vec<wgpu::Adapter> {
+        let mut adapters = instance().enumerate_adapters(wgpu::Backends::PRIMARY).await;
         adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
             wgpu::DeviceType::DiscreteGpu => 0,
             wgpu::DeviceType::IntegratedGpu => 1,
@@ -193,7 +225,7 @@ mod gpu {
         }
     }
 
-    pub(super) fn open(choice: &DeviceChoice) -> Result<OpenDevice, Error> {
+    pub(super) async fn open(choice: &DeviceChoice) -> Result<OpenDevice, Error> {
         let wanted = |adapter: &wgpu::Adapter| {
             let info = info(adapter);
             match choice {
@@ -201,7 +233,7 @@ mod gpu {
                 _ => info.kind == DeviceKind::Gpu,
             }
         };
-        let adapters = adapters();
+        let adapters = adapters().await;
         let Some(adapter) = adapters.iter().find(|adapter| wanted(adapter)) else {
             let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
             let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -211,24 +243,32 @@ mod gpu {
             ));
         };
         let info = info(adapter);
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = open.get_or_insert_default();
-        if let Some(device) = open.get(&info.name) {
+        if let Some(device) = opened().get(&info.name) {
             return Ok(OpenDevice { device: device.clone(), info });
         }
-        let device = create(choice, adapter)?;
-        open.insert(info.name.clone(), device.clone());
+        let created = create(choice, adapter).await?;
+        // A browser's GPU can be lost and is then opened anew.
+        let device = match cfg!(target_family = "wasm") {
+            true => created,
+            false => opened().entry(info.name.clone()).or_insert(created).clone(),
+        };
         Ok(OpenDevice { device, info })
     }
 
     /// A device with every feature and limit of its adapter: Burn reads both from the adapter.
-    fn create(choice: &DeviceChoice, adapter: &wgpu::Adapter) -> Result<Device, Error> {
+    async fn create(choice: &DeviceChoice, adapter: &wgpu::Adapter) -> Result<Device, Error> {
+        // Without it CubeCL panics in a browser.
+        if cfg!(target_family = "wasm") && !adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            return Err(unavailable(choice, "it has no timestamp-query, which the kernels need".to_owned()));
+        }
         let descriptor = wgpu::DeviceDescriptor {
             required_features: adapter.features() & !wgpu::Features::MAPPABLE_PRIMARY_BUFFERS,
             required_limits: adapter.limits(),
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
             .map_err(|error| unavailable(choice, error.to_string()))?;
         let setup = WgpuSetup {
             instance: instance(),

@@ -30,14 +30,16 @@ mod response;
 mod run;
 
 pub use batch_plan::BatchPlan;
-pub use control::{CancelToken, Control, Observer, Progress};
+pub use control::{CancelToken, Control, Observer, Pause, Progress};
 pub use crossrank_model::Precision;
 pub use crossrank_tokenizer::{PairIds, Truncation, WindowRule};
-pub use device::{DeviceChoice, DeviceInfo, DeviceKind, devices};
+#[cfg(not(target_family = "wasm"))]
+pub use device::devices;
+pub use device::{DeviceChoice, DeviceInfo, DeviceKind, self_test};
 pub use document::Document;
 pub use error::Error;
 pub use language::Languages;
-pub use load::{LoadOptions, ModelFiles};
+pub use load::{LoadOptions, ModelFiles, ModelStream};
 pub use ranking::sigmoid;
 pub use request::{Request, ScoreOptions};
 pub use reranker::{ModelSummary, Reranker};

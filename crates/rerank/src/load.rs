@@ -1,11 +1,18 @@
 //! The files of a model, and how it is loaded.
 
 use std::borrow::Cow;
+use std::sync::atomic::AtomicU64;
 
-use crossrank_model::{Checkpoint, MemorySource, Precision, WeightSource};
-use crossrank_tokenizer::WindowRule;
+use crossrank_model::{
+    Checkpoint, CrossEncoder, Family, MemorySource, ModelConfig, Precision, WeightSource, WeightStream,
+};
+use crossrank_tokenizer::{PairTokenizer, WindowRule};
 
-use crate::{DeviceChoice, Error, Languages};
+use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, weight_bytes};
+use crate::device::{DeviceInfo, DeviceKind, OpenDevice};
+use crate::guard::caught;
+use crate::run::is_out_of_memory;
+use crate::{DeviceChoice, Error, Languages, ModelSummary, Reranker};
 
 /// What a model consists of: `config.json`, `tokenizer.json` and its weights.
 pub struct ModelFiles {
@@ -70,7 +77,7 @@ pub struct LoadOptions {
     pub device: DeviceChoice,
     /// How weights are kept; f16 on a GPU that has it and f32 elsewhere without it.
     pub precision: Option<Precision>,
-    /// Bytes of working memory beside the weights; 1 GiB without it.
+    /// Bytes of working memory beside the weights; 1 GiB without it, 256 MiB in WebAssembly.
     pub memory_budget_bytes: Option<u64>,
     /// How long documents are split by default; Cohere's rule without it.
     pub window: Option<WindowRule>,
@@ -78,4 +85,170 @@ pub struct LoadOptions {
     pub languages: Languages,
     /// Tokens of a pair at most, for models with a shorter context than positions.
     pub max_tokens: Option<usize>,
+}
+
+/// A model whose weights are still arriving: a download is never held whole.
+pub struct ModelStream {
+    prepared: Prepared,
+    weights: WeightStream,
+    bytes: u64,
+}
+
+impl ModelStream {
+    /// Opens the device of a model whose small files are there.
+    ///
+    /// # Errors
+    /// As [`Reranker::load`], but for the weights.
+    pub async fn open(
+        name: impl Into<String>,
+        config_json: &[u8],
+        tokenizer_json: &[u8],
+        options: &LoadOptions,
+    ) -> Result<Self, Error> {
+        let prepared = Prepared::new(name.into(), config_json, tokenizer_json, options).await?;
+        let Prepared { config, precision, opened, .. } = &prepared;
+        let weights = WeightStream::new(config.clone(), *precision, &opened.device);
+        Ok(Self { prepared, weights, bytes: 0 })
+    }
+
+    /// Starts the next weight file, of `length` bytes; the shards of a checkpoint come in any order.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the file before it is not complete.
+    pub fn begin_file(&mut self, name: impl Into<String>, length: u64) -> Result<(), Error> {
+        self.bytes += length;
+        Ok(self.weights.begin_file(name, length)?)
+    }
+
+    /// Takes the next bytes of the file, in pieces of any size.
+    ///
+    /// # Errors
+    /// [`Error::Model`]; the stream is of no use after it.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        Ok(self.weights.push(bytes)?)
+    }
+
+    /// Bytes of weights kept so far, on the device and in memory.
+    pub fn kept_bytes(&self) -> u64 {
+        self.weights.kept_bytes()
+    }
+
+    /// Where the model is going to run.
+    pub fn device(&self) -> &DeviceInfo {
+        &self.prepared.opened.info
+    }
+
+    /// The model, when all files have come.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for files that are not complete or do not fit together.
+    pub async fn finish(self) -> Result<Reranker, Error> {
+        let Self { prepared, weights, bytes } = self;
+        prepared.with_weights(async { weights.finish() }, bytes).await
+    }
+}
+
+/// [`Reranker::load`] for callers that must not block.
+pub(crate) async fn load(files: ModelFiles, options: &LoadOptions) -> Result<Reranker, Error> {
+    let ModelFiles { name, config_json, tokenizer_json, checkpoint } = files;
+    let prepared = Prepared::new(name, &config_json, &tokenizer_json, options).await?;
+    let (config, precision, device) =
+        (prepared.config.clone(), prepared.precision, prepared.opened.device.clone());
+    let bytes = checkpoint.total_bytes();
+    let model = async { CrossEncoder::load(config, checkpoint, precision, &device) };
+    prepared.with_weights(model, bytes).await
+}
+
+/// A reranker but for its weights.
+struct Prepared {
+    name: String,
+    config: ModelConfig,
+    tokenizer: PairTokenizer,
+    max_tokens: usize,
+    precision: Precision,
+    opened: OpenDevice,
+    options: LoadOptions,
+}
+
+impl Prepared {
+    async fn new(
+        name: String,
+        config_json: &[u8],
+        tokenizer_json: &[u8],
+        options: &LoadOptions,
+    ) -> Result<Self, Error> {
+        let config = ModelConfig::from_json(config_json)?;
+        let tokenizer = PairTokenizer::from_bytes(tokenizer_json)?;
+        check_tokenizer(&tokenizer, &config)?;
+        let max_tokens = options.max_tokens.unwrap_or(usize::MAX).min(config.max_tokens());
+        if max_tokens < tokenizer.special_tokens() + 2 {
+            return Err(crate::request::option("max_tokens", max_tokens, "room for a query and a document"));
+        }
+        let opened = crate::device::open(&options.device).await?;
+        let precision = precision(&opened.info, options)?;
+        let needed = weight_bytes(&config, precision);
+        if opened.info.kind == DeviceKind::Cpu && !can_allocate(needed) {
+            return Err(Error::ModelTooLarge { needed });
+        }
+        Ok(Self { name, config, tokenizer, max_tokens, precision, opened, options: options.clone() })
+    }
+
+    async fn with_weights(
+        self,
+        model: impl Future<Output = Result<CrossEncoder, crossrank_model::ModelError>>,
+        weight_bytes: u64,
+    ) -> Result<Reranker, Error> {
+        let Self { name, config, tokenizer, max_tokens, precision, opened, options } = self;
+        let model = match caught(opened.info.kind, model).await {
+            Err(error) if is_out_of_memory(&error) => {
+                return Err(Error::ModelTooLarge { needed: crate::budget::weight_bytes(&config, precision) });
+            }
+            result => result?,
+        };
+        Ok(Reranker {
+            model,
+            tokenizer,
+            budget: Budget {
+                bytes: options.memory_budget_bytes.unwrap_or(DEFAULT_BYTES),
+                buffer_bytes: opened.info.max_buffer_bytes.unwrap_or(u64::MAX),
+            },
+            summary: ModelSummary { name, config, max_tokens, weight_bytes, precision, device: opened.info },
+            window: options.window.unwrap_or(WindowRule::Cohere),
+            languages: options.languages,
+            rate: AtomicU64::new(0),
+        })
+    }
+}
+
+/// How weights are kept: as asked for, else in the smallest floats that the device computes with.
+fn precision(device: &DeviceInfo, options: &LoadOptions) -> Result<Precision, Error> {
+    let default = match device.kind {
+        DeviceKind::Gpu | DeviceKind::Software if device.f16 => Precision::F16,
+        _ => Precision::F32,
+    };
+    match options.precision.unwrap_or(default) {
+        Precision::F16 if !device.f16 => Err(Error::DeviceUnavailable {
+            device: device.name.clone(),
+            problem: "it does not compute in f16; use dtype f32".to_owned(),
+        }),
+        precision => Ok(precision),
+    }
+}
+
+fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<(), Error> {
+    let mismatch = |problem| Err(Error::TokenizerMismatch { problem });
+    if tokenizer.vocab_size() > config.vocab_size {
+        let (found, expected) = (tokenizer.vocab_size(), config.vocab_size);
+        return mismatch(format!("it has {found} tokens, the model's vocabulary {expected}"));
+    }
+    let types = if config.family == Family::Bert { 2 } else { 1 };
+    if config.type_vocab_size < types {
+        return mismatch(format!("the model has {} token types", config.type_vocab_size));
+    }
+    match tokenizer.pad_id() {
+        Some(id) if id != config.pad_token_id => {
+            mismatch(format!("its padding token is {id}, the model's {}", config.pad_token_id))
+        }
+        _ => Ok(()),
+    }
 }

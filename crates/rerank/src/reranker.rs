@@ -3,17 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossrank_model::{CrossEncoder, Family, ModelConfig, Precision};
+use crossrank_model::{CrossEncoder, ModelConfig, Precision};
 use crossrank_tokenizer::{Limits, PairIds, PairTokenizer, WindowRule};
 use rayon::prelude::*;
 use web_time::Instant;
 
-use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, weight_bytes};
-use crate::device::{DeviceInfo, DeviceKind};
-use crate::guard::caught;
+use crate::budget::Budget;
+use crate::device::DeviceInfo;
 use crate::pairs::{Documents, texts};
 use crate::ranking::order;
-use crate::run::{Run, is_out_of_memory};
+use crate::run::Run;
 use crate::{
     Control, Error, Languages, LoadOptions, ModelFiles, PairScore, Ranked, Request, Response, ScoreOptions,
     Usage, Warning,
@@ -25,13 +24,13 @@ const DOCUMENTS_AT_ONCE: usize = 32;
 /// A cross-encoder that is ready to rank. Shared between threads by reference.
 pub struct Reranker {
     pub(crate) model: CrossEncoder,
-    tokenizer: PairTokenizer,
+    pub(crate) tokenizer: PairTokenizer,
     pub(crate) summary: ModelSummary,
     pub(crate) budget: Budget,
-    window: WindowRule,
-    languages: Languages,
+    pub(crate) window: WindowRule,
+    pub(crate) languages: Languages,
     /// Tokens per second of the latest forward passes, as f64 bits; 0 before the first.
-    rate: AtomicU64,
+    pub(crate) rate: AtomicU64,
 }
 
 /// What a loaded model is.
@@ -59,55 +58,7 @@ impl Reranker {
     /// [`Error::Tokenizer`] and [`Error::TokenizerMismatch`], [`Error::DeviceUnavailable`],
     /// [`Error::ModelTooLarge`].
     pub fn load(files: ModelFiles, options: &LoadOptions) -> Result<Self, Error> {
-        let config = ModelConfig::from_json(&files.config_json)?;
-        let tokenizer = PairTokenizer::from_bytes(&files.tokenizer_json)?;
-        check_tokenizer(&tokenizer, &config)?;
-        let max_tokens = options.max_tokens.unwrap_or(usize::MAX).min(config.max_tokens());
-        if max_tokens < tokenizer.special_tokens() + 2 {
-            return Err(crate::request::option("max_tokens", max_tokens, "room for a query and a document"));
-        }
-        let opened = crate::device::open(&options.device)?;
-        let default = if opened.info.kind != DeviceKind::Cpu && opened.info.f16 {
-            Precision::F16
-        } else {
-            Precision::F32
-        };
-        let precision = options.precision.unwrap_or(default);
-        if precision == Precision::F16 && !opened.info.f16 {
-            return Err(Error::DeviceUnavailable {
-                device: opened.info.name,
-                problem: "it does not compute in f16; use dtype f32".to_owned(),
-            });
-        }
-        let needed = weight_bytes(&config, precision);
-        if opened.info.kind == DeviceKind::Cpu && !can_allocate(needed) {
-            return Err(Error::ModelTooLarge { needed });
-        }
-        let file_bytes = files.checkpoint.total_bytes();
-        let load = async { CrossEncoder::load(config.clone(), files.checkpoint, precision, &opened.device) };
-        let model = match pollster::block_on(caught(opened.info.kind, load)) {
-            Err(error) if is_out_of_memory(&error) => return Err(Error::ModelTooLarge { needed }),
-            result => result?,
-        };
-        Ok(Self {
-            model,
-            tokenizer,
-            budget: Budget {
-                bytes: options.memory_budget_bytes.unwrap_or(DEFAULT_BYTES),
-                buffer_bytes: opened.info.max_buffer_bytes.unwrap_or(u64::MAX),
-            },
-            summary: ModelSummary {
-                name: files.name,
-                config,
-                max_tokens,
-                weight_bytes: file_bytes,
-                precision,
-                device: opened.info,
-            },
-            window: options.window.unwrap_or(WindowRule::Cohere),
-            languages: options.languages,
-            rate: AtomicU64::new(0),
-        })
+        pollster::block_on(crate::load::load(files, options))
     }
 
     /// What was loaded.
@@ -190,6 +141,19 @@ impl Reranker {
         pairs: &[(String, String)],
         options: &ScoreOptions,
     ) -> Result<Vec<PairScore>, Error> {
+        pollster::block_on(self.compute_score_async(pairs, options, &Control::default()))
+    }
+
+    /// [`Self::compute_score`], followed and stopped through `control`, for callers that must not block.
+    ///
+    /// # Errors
+    /// As [`Self::compute_score`], and [`Error::Cancelled`].
+    pub async fn compute_score_async(
+        &self,
+        pairs: &[(String, String)],
+        options: &ScoreOptions,
+        control: &Control<'_>,
+    ) -> Result<Vec<PairScore>, Error> {
         let pairs: Vec<PairIds> = pairs
             .par_iter()
             .map(|(query, document)| self.tokenize(query, document, options))
@@ -197,7 +161,7 @@ impl Reranker {
         let lengths: Vec<usize> = pairs.iter().map(|pair| pair.ids.len()).collect();
         let mut run = Run::new(self, None);
         run.add(pairs);
-        while pollster::block_on(run.step(&Control::default()))? {}
+        while run.step(control).await? {}
         let scores = run.logits.iter().zip(lengths).enumerate();
         Ok(scores
             .filter_map(|(index, (logit, tokens))| logit.map(|logit| PairScore { index, logit, tokens }))
@@ -245,24 +209,6 @@ fn results(request: &Request, logits: &[Option<f32>]) -> Vec<Ranked> {
 
 fn ranked(logits: &[Option<f32>]) -> Vec<Ranked> {
     order(logits).into_iter().map(|index| Ranked { index, logit: logits[index], document: None }).collect()
-}
-
-fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<(), Error> {
-    let mismatch = |problem| Err(Error::TokenizerMismatch { problem });
-    if tokenizer.vocab_size() > config.vocab_size {
-        let (found, expected) = (tokenizer.vocab_size(), config.vocab_size);
-        return mismatch(format!("it has {found} tokens, the model's vocabulary {expected}"));
-    }
-    let types = if config.family == Family::Bert { 2 } else { 1 };
-    if config.type_vocab_size < types {
-        return mismatch(format!("the model has {} token types", config.type_vocab_size));
-    }
-    match tokenizer.pad_id() {
-        Some(id) if id != config.pad_token_id => {
-            mismatch(format!("its padding token is {id}, the model's {}", config.pad_token_id))
-        }
-        _ => Ok(()),
-    }
 }
 
 pub(crate) fn milliseconds(duration: Duration) -> f64 {

@@ -99,6 +99,9 @@ impl<'a> Run<'a> {
         if let Some(report) = control.on_progress {
             report(Progress { pairs_done: self.done, pairs_total: self.pairs.len() });
         }
+        if let Some(pause) = control.pause {
+            pause().await;
+        }
         Ok(true)
     }
 

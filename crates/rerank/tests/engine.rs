@@ -6,8 +6,8 @@
 use std::sync::{LazyLock, Mutex};
 
 use crossrank::{
-    Control, Document, Error, Languages, LoadOptions, Precision, Request, Reranker, ScoreOptions, Warning,
-    WindowRule,
+    Control, Document, Error, Languages, LoadOptions, ModelStream, Precision, Request, Reranker,
+    ScoreOptions, Warning, WindowRule,
 };
 
 mod default_model;
@@ -185,4 +185,36 @@ fn every_precision_keeps_the_order_of_a_clear_example() {
     let options = LoadOptions { precision: Some(Precision::F16), ..LoadOptions::default() };
     let refused = Reranker::load(files(), &options).err().unwrap();
     assert_eq!(refused.code(), "device_unavailable");
+}
+
+#[test]
+fn a_streamed_model_is_the_loaded_one_and_pauses_let_a_cancel_in() {
+    let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/default");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let streamed = pollster::block_on(async {
+        let options = LoadOptions::default();
+        let (config, tokenizer) = (read("config.json"), read("tokenizer.json"));
+        let mut stream = ModelStream::open("default", &config, &tokenizer, &options).await?;
+        let weights = read("model.safetensors");
+        stream.begin_file("model.safetensors", weights.len() as u64)?;
+        weights.chunks(100_003).try_for_each(|piece| stream.push(piece))?;
+        assert!(stream.kept_bytes() > 30 << 20, "{} bytes kept", stream.kept_bytes());
+        stream.finish().await
+    })
+    .unwrap();
+    let request = request(ragged(20));
+    let (found, expected) = (streamed.rerank(&request).unwrap(), RERANKER.rerank(&request).unwrap());
+    assert_eq!(logits(&found), logits(&expected));
+    assert_eq!(streamed.model().weight_bytes, RERANKER.model().weight_bytes);
+
+    let passes = std::sync::atomic::AtomicUsize::new(0);
+    let cancel = crossrank::CancelToken::default();
+    let pause = || {
+        passes.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let cancel = cancel.clone();
+        Box::pin(async move { cancel.cancel() }) as _
+    };
+    let control = Control { pause: Some(&pause), cancel: cancel.clone(), ..Control::default() };
+    assert!(matches!(streamed.rerank_with(&request, &control), Err(Error::Cancelled)));
+    assert_eq!(passes.into_inner(), 1);
 }

@@ -96,3 +96,14 @@ fn an_unknown_adapter_is_refused_with_the_names_there_are() {
     assert_eq!(error.code(), "device_unavailable");
     assert!(error.to_string().contains("adapters found"), "{error}");
 }
+
+#[test]
+fn lavapipe_passes_the_self_test() {
+    let test = "lavapipe_passes_the_self_test";
+    if !devices().iter().any(|device| device.name.contains(ADAPTER)) {
+        println!("skipped: {test}: no Vulkan adapter named {ADAPTER} (install mesa-vulkan-drivers)");
+        return;
+    }
+    let adapter = DeviceChoice::Adapter(ADAPTER.to_owned());
+    pollster::block_on(crossrank::self_test(&adapter, Precision::F32)).unwrap();
+}
