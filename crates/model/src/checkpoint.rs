@@ -27,7 +27,7 @@ impl Checkpoint {
         let mut tensors = TensorList::default();
         for (source, (file, bytes)) in files.iter().enumerate() {
             let (header, data_start) = read_header(file, bytes.as_ref())?;
-            tensors.add(source, file, &header, data_start)?;
+            tensors.add(source, file, header, data_start)?;
         }
         Ok(Self { sources: files, tensors })
     }

@@ -98,7 +98,7 @@ pub enum ModelError {
         /// The tensor.
         tensor: String,
         /// The bytes it takes as it is kept.
-        bytes: usize,
+        bytes: u64,
     },
     /// The device failed, was lost, or ran out of memory.
     #[error("the device failed: {problem}")]

@@ -1,28 +1,76 @@
 //! The headers of safetensors files and the index of shards: all that is believed before a weight is read.
 
-use safetensors::tensor::Metadata;
+use std::collections::{BTreeMap, HashMap};
+
+use safetensors::tensor::Dtype;
+use serde::Deserialize;
 
 use crate::{ModelError, WeightSource};
 
 /// The safetensors format's own limit on the length of a header, in bytes.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
+/// A safetensors header.
+///
+/// The crate's own type counts bits in `usize`, which in WebAssembly ends at half a gigabyte.
+#[derive(Deserialize)]
+pub(crate) struct Header {
+    #[serde(rename = "__metadata__", default)]
+    pub(crate) metadata: HashMap<String, String>,
+    #[serde(flatten)]
+    pub(crate) tensors: BTreeMap<String, TensorInfo>,
+}
+
+/// A tensor as the header describes it.
+#[derive(Deserialize)]
+pub(crate) struct TensorInfo {
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
+    /// Its first byte, and the one behind its last, counted from the end of the header.
+    pub(crate) data_offsets: (u64, u64),
+}
+
 /// Parses a safetensors header and checks that it describes `source` to the last byte.
-pub(crate) fn read_header(file: &str, source: &dyn WeightSource) -> Result<(Metadata, u64), ModelError> {
+pub(crate) fn read_header(file: &str, source: &dyn WeightSource) -> Result<(Header, u64), ModelError> {
     let read = |range| source.read(range).map_err(|_| damaged(file, "it ends inside its header".to_owned()));
     let data_start = data_start(file, &read(0..8)?)?;
-    let header: Metadata = serde_json::from_slice(&read(8..data_start)?)
+    let header: Header = serde_json::from_slice(&read(8..data_start)?)
         .map_err(|error| damaged(file, format!("its header is not a list of tensors ({error})")))?;
-    // Deserializing sorts the tensors but does not check them; building them anew does.
-    let mut tensors: Vec<_> = header.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect();
-    tensors.sort_by_key(|(_, info)| info.data_offsets);
-    let header = Metadata::new(header.metadata().clone(), tensors)
-        .map_err(|error| damaged(file, format!("its header contradicts itself ({error})")))?;
-    let expected = data_start.saturating_add(header.data_len() as u64);
+    let expected = data_start.saturating_add(header.data_length(file)?);
     if expected != source.len() {
         return Err(damaged(file, format!("it has {} bytes where its header says {expected}", source.len())));
     }
     Ok((header, data_start))
+}
+
+impl Header {
+    /// Bytes of all tensors, which lie end to end without a gap.
+    fn data_length(&self, file: &str) -> Result<u64, ModelError> {
+        let mut tensors: Vec<_> = self.tensors.iter().collect();
+        tensors.sort_by_key(|(_, info)| info.data_offsets);
+        let mut position = 0;
+        for (name, info) in tensors {
+            let (start, end) = info.data_offsets;
+            let length = info.bytes();
+            if start != position || length.is_none() || start.checked_add(length.unwrap_or(0)) != Some(end) {
+                let problem = format!("its header contradicts itself at `{name}`, bytes {start} to {end}");
+                return Err(damaged(file, problem));
+            }
+            position = end;
+        }
+        Ok(position)
+    }
+}
+
+impl TensorInfo {
+    /// Bytes of dtype and shape; `None` for more than there can be, and for a part of a byte.
+    fn bytes(&self) -> Option<u64> {
+        let bits = self
+            .shape
+            .iter()
+            .try_fold(self.dtype.bitsize() as u64, |bits, &dimension| bits.checked_mul(dimension as u64))?;
+        bits.is_multiple_of(8).then_some(bits / 8)
+    }
 }
 
 /// Where the data of a file that begins with `bytes` begin: behind the header, whose length comes first.

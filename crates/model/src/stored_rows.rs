@@ -25,7 +25,7 @@ impl StoredRows {
             rows.stride = rows.width * bits_per_weight(dtype) / 8;
             rows.scales = Vec::new();
         }
-        let bytes = reserve(rows.name(), rows.count * rows.stride)?;
+        let bytes = reserve(rows.name(), rows.count, rows.stride)?;
         Ok(Self { rows, bytes })
     }
 
@@ -114,12 +114,14 @@ pub(crate) fn bits_per_weight(dtype: Dtype) -> usize {
     }
 }
 
-/// Room for `length` values of tensor `name`: where memory is limited, an error instead of the end of the
-/// program.
-pub(crate) fn reserve<T>(name: &str, length: usize) -> Result<Vec<T>, ModelError> {
+/// Room for the values of tensor `name`: where memory is limited, an error instead of the end of the program.
+pub(crate) fn reserve<T>(name: &str, rows: usize, width: usize) -> Result<Vec<T>, ModelError> {
     let mut values = Vec::new();
-    match values.try_reserve_exact(length) {
-        Ok(()) => Ok(values),
-        Err(_) => Err(ModelError::NoMemory { tensor: name.to_owned(), bytes: length * size_of::<T>() }),
+    match rows.checked_mul(width).map(|length| values.try_reserve_exact(length)) {
+        Some(Ok(())) => Ok(values),
+        _ => {
+            let bytes = rows as u64 * width as u64 * size_of::<T>() as u64;
+            Err(ModelError::NoMemory { tensor: name.to_owned(), bytes })
+        }
     }
 }

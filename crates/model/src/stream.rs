@@ -147,7 +147,7 @@ impl WeightStream {
         if file.header.len() == file.header_end()? {
             let prefix = Prefix { bytes: &std::mem::take(&mut file.header), length: file.length };
             let (header, data_start) = read_header(&file.name, &prefix)?;
-            self.list.add(self.files, &file.name, &header, data_start)?;
+            self.list.add(self.files, &file.name, header, data_start)?;
             file.ahead = self.plan()?;
             self.files += 1;
         }

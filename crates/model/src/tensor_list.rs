@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
-use safetensors::tensor::{Dtype, Metadata};
+use safetensors::tensor::Dtype;
 
-use crate::header::damaged;
+use crate::header::{Header, damaged};
 use crate::layout::Expected;
 use crate::quantized::{FORMAT_VERSION, Q4_BLOCK};
 use crate::{ModelError, WrongTensor};
@@ -33,18 +33,18 @@ impl TensorList {
         &mut self,
         source: usize,
         file: &str,
-        header: &Metadata,
+        header: Header,
         data_start: u64,
     ) -> Result<(), ModelError> {
-        for (name, info) in header.tensors() {
+        for (name, info) in header.tensors {
             let (start, end) = info.data_offsets;
-            let range = data_start + start as u64..data_start + end as u64;
-            let entry = Entry { source, dtype: info.dtype, shape: info.shape.clone(), range };
-            if self.tensors.insert(name.clone(), entry).is_some() {
+            let range = data_start + start..data_start + end;
+            if self.tensors.contains_key(&name) {
                 return Err(damaged(file, format!("tensor `{name}` is in another file as well")));
             }
+            self.tensors.insert(name, Entry { source, dtype: info.dtype, shape: info.shape, range });
         }
-        self.metadata.extend(header.metadata().clone().unwrap_or_default());
+        self.metadata.extend(header.metadata);
         Ok(())
     }
 

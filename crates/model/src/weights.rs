@@ -106,7 +106,7 @@ impl Incoming {
     pub(crate) fn new(rows: Rows, role: Role, keep: &Keep) -> Result<Self, ModelError> {
         let kept = match keep.stored_dtype(role, &rows) {
             Some(dtype) => Kept::Stored(StoredRows::reserve(&rows, dtype)?),
-            None => Kept::Floats(reserve(rows.name(), rows.count * rows.width)?),
+            None => Kept::Floats(reserve(rows.name(), rows.count, rows.width)?),
         };
         Ok(Self { role, precision: keep.precision(role), next: 0, kept, row: vec![0.0; rows.width], rows })
     }
