@@ -6,26 +6,13 @@ mod engine;
 mod error;
 mod json;
 mod open;
+#[cfg(feature = "gpu")]
+mod self_test;
 mod sha256;
 mod watch;
 
 pub use engine::Engine;
 pub use open::{ModelStream, open_model};
-pub use sha256::Sha256;
-
 #[cfg(feature = "gpu")]
-mod self_test {
-    use wasm_bindgen::prelude::wasm_bindgen;
-
-    use crate::error::JsError;
-    use crate::open::{device, dtype};
-
-    /// Runs a tiny model with known logits on the GPU that the browser gives.
-    ///
-    /// # Errors
-    /// `device_unavailable` if there is none, or if its logits are wrong.
-    #[wasm_bindgen(js_name = selfTest)]
-    pub async fn self_test(precision: String) -> Result<(), JsError> {
-        Ok(crossrank::self_test(&device(), dtype(&precision)?).await?)
-    }
-}
+pub use self_test::self_test;
+pub use sha256::Sha256;
