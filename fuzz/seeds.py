@@ -27,7 +27,35 @@ def safetensors(tensors, metadata=None):
     return struct.pack("<Q", len(text)) + text + data
 
 
+def text(value):
+    return struct.pack("<Q", len(value)) + value.encode()
+
+
+def gguf(tensors, metadata):
+    """A file of {name: (ggml's type, shape, bytes)}; metadata are u32, f32, texts, and lists of texts."""
+    header = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
+    for key, value in metadata.items():
+        header += text(key)
+        if isinstance(value, list):
+            header += struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(text, value))
+        elif isinstance(value, str):
+            header += struct.pack("<I", 8) + text(value)
+        else:
+            header += struct.pack("<I" + ("f" if isinstance(value, float) else "I"), 6 if isinstance(value, float) else 4, value)
+    data = b""
+    for name, (kind, shape, values) in tensors.items():
+        header += text(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *reversed(shape))
+        header += struct.pack("<IQ", kind, len(data))
+        data += values + bytes(-len(values) % 32)
+    return header + bytes(-len(header) % 32) + data
+
+
 def checkpoints():
+    blocks = {"token_embd.weight": (8, [2, 32], bytes([0, 60]) + bytes(range(32)) + bytes([0, 61]) + bytes(32)),
+              "blk.0.attn_q.weight": (2, [1, 32], bytes([0, 60]) + bytes(range(16))),
+              "blk.0.ffn_up.weight": (14, [1, 256], bytes(208) + bytes([0, 60])),
+              "token_types.weight": (0, [2], struct.pack("<2f", 0.5, 1))}
+    yield "gguf", gguf(blocks, {"general.architecture": "bert", "bert.block_count": 1, "eps": 1e-5, "tokens": ["a", "b"]})
     floats = struct.pack("<6f", *(0.5 * n for n in range(6)))
     yield "f32", safetensors({"a": ("F32", [2, 3], floats), "b": ("F32", [2], floats[:8])})
     yield "halves", safetensors({"a": ("F16", [2, 2], floats[:8]), "b": ("BF16", [4], floats[8:16])})

@@ -159,8 +159,8 @@ pub(crate) struct PairArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model and device")]
 pub(crate) struct ModelArguments {
-    /// A name of `crossrank models`, a Hugging Face repository (owner/name), or a folder
-    #[arg(long, short, env = "CROSSRANK_MODEL", value_name = "NAME|DIR", default_value = "default")]
+    /// A name of `crossrank models`, a Hugging Face repository (owner/name), a folder, or a GGUF file
+    #[arg(long, short, env = "CROSSRANK_MODEL", value_name = "NAME|DIR|FILE", default_value = "default")]
     pub(crate) model: String,
     /// auto, cpu, gpu, cuda, or part of an adapter's name (`crossrank devices`)
     #[arg(long, env = "CROSSRANK_DEVICE", default_value = "auto")]

@@ -44,6 +44,10 @@ pub(crate) enum InputError {
     Shape { name: String, place: String, found: &'static str, expected: &'static str },
     #[error("{flag} is missing; {hint}")]
     Missing { flag: &'static str, hint: &'static str },
+    #[error(
+        "{model}: a GGUF file cannot be converted; use it as it is, or convert the safetensors it was made of"
+    )]
+    Gguf { model: String },
     #[error("{path} exists already; choose another folder, or remove it")]
     Exists { path: String },
     #[error("{what} {found:?} cannot stand in a TREC run; use one without white space, or another format")]

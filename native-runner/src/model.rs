@@ -1,11 +1,10 @@
-//! From `--model` to a model that is ready: embedded, by name, by Hugging Face repository, or a folder.
+//! From `--model` to a model that is ready: embedded, by name, by Hugging Face repository, a folder or a GGUF file.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use crossrank::{Languages, LoadOptions, ModelFiles, Reranker, WindowRule};
 use crossrank_hub::{Hub, HubError, ModelEntry, ModelList};
-use crossrank_model::Layout;
 
 use crate::cli::{ModelArguments, NetworkArguments};
 use crate::output::say;
@@ -19,7 +18,7 @@ const WEIGHTS: &[u8] = include_bytes!("../../models/default/model.safetensors");
 /// A model's files, and what models.json says about it.
 pub(crate) struct Located {
     pub(crate) files: ModelFiles,
-    window: WindowRule,
+    window: Option<WindowRule>,
     languages: Languages,
     max_tokens: Option<usize>,
 }
@@ -38,26 +37,32 @@ pub(crate) fn load(arguments: &ModelArguments) -> anyhow::Result<Reranker> {
         device: arguments.device.clone(),
         precision: arguments.dtype.map(Into::into),
         memory_budget_bytes: arguments.memory_budget,
-        window: Some(located.window),
+        window: located.window,
         languages: located.languages,
         max_tokens: located.max_tokens,
     };
     Ok(Reranker::load(located.files, &options)?)
 }
 
-/// Finds a model's files: a name of models.json, a folder, then a Hugging Face repository, which is
-/// downloaded unless it is in the cache.
+/// Finds a model's files: a name of models.json, a folder or a GGUF file, then a Hugging Face repository, which
+/// is downloaded unless it is in the cache.
 ///
 /// # Errors
 /// `model_not_found` with near names, and the errors of reading and downloading.
 pub(crate) fn locate(model: &str, network: &NetworkArguments) -> anyhow::Result<Located> {
-    if ModelList::embedded()?.find(model).is_none() && Path::new(model).is_dir() {
-        return Ok(in_folder(ModelFiles::open_folder(Path::new(model))?));
+    let path = Path::new(model);
+    if ModelList::embedded()?.find(model).is_none() {
+        if path.is_dir() {
+            return Ok(undescribed(ModelFiles::open_folder(path)?));
+        }
+        if is_gguf(path) {
+            return Ok(undescribed(ModelFiles::open_gguf(path)?));
+        }
     }
     let entry = find(model)?;
     let mut files = match entry.name.as_str() {
         EMBEDDED => ModelFiles::from_memory(EMBEDDED, CONFIG, TOKENIZER, WEIGHTS)?,
-        _ => ModelFiles::open_folder(&fetch(&entry, network)?)?,
+        _ => open(&fetch(&entry, network)?, &entry)?,
     };
     files.name.clone_from(&entry.name);
     Ok(described(files, &entry))
@@ -113,22 +118,28 @@ pub(crate) fn licence(entry: &ModelEntry) -> String {
     format!("{} from {}, licence: {}{note}", entry.name, entry.repo, entry.licence)
 }
 
-/// Nothing but its files says what a model in a folder is.
-fn in_folder(files: ModelFiles) -> Located {
-    Located { window: own_window(&files), files, languages: Languages::Multilingual, max_tokens: None }
+/// The files of a model in its folder.
+fn open(folder: &Path, entry: &ModelEntry) -> Result<ModelFiles, crossrank::Error> {
+    match entry.files.iter().find(|file| is_gguf(Path::new(&file.path))) {
+        Some(file) => ModelFiles::open_gguf(&folder.join(&file.path)),
+        None => ModelFiles::open_folder(folder),
+    }
 }
 
-/// Jina's rule for checkpoints in Jina's layout, else Cohere's.
-fn own_window(files: &ModelFiles) -> WindowRule {
-    if Layout::is_flash(&files.checkpoint) { WindowRule::Jina } else { WindowRule::Cohere }
+fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gguf")
+}
+
+/// Nothing but its files says what a model that lies here is.
+fn undescribed(files: ModelFiles) -> Located {
+    Located { window: None, files, languages: Languages::Multilingual, max_tokens: None }
 }
 
 fn described(files: ModelFiles, entry: &ModelEntry) -> Located {
-    // A repository without an entry in models.json may be Jina's, too.
-    let window = if entry.window == "jina" { WindowRule::Jina } else { own_window(&files) };
     Located {
         files,
-        window,
+        // A repository without an entry in models.json may be Jina's, too: its layout tells.
+        window: (entry.window == "jina").then_some(WindowRule::Jina),
         languages: if entry.languages == "en" { Languages::English } else { Languages::Multilingual },
         max_tokens: entry.max_tokens,
     }

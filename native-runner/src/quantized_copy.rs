@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use crossrank_model::{Checkpoint, FORMAT_VERSION, Precision, Q4_BLOCK, quantize_q4, quantize_q8};
+use crossrank_model::{Checkpoint, FORMAT_VERSION, Form, Precision, Q4_BLOCK, quantize_q4, quantize_q8};
 use safetensors::tensor::{Dtype, TensorView};
 
 /// A tensor as it is going to lie in the file.
@@ -37,11 +37,11 @@ pub(crate) fn write(
 ) -> anyhow::Result<Report> {
     let mut report = Report { quantized: 0, kept: 0, too_narrow: Vec::new() };
     let mut tensors = Vec::new();
-    for (name, dtype, shape) in checkpoint.tensors() {
+    for (name, stored, shape) in checkpoint.tensors() {
         if name.ends_with("_scale") || name.ends_with(".position_ids") {
             continue;
         }
-        let shape = values_shape(dtype, shape);
+        let shape = values_shape(stored, shape);
         let form = match form(name, &shape, precision) {
             Some(Dtype::U8) if !shape[1].is_multiple_of(Q4_BLOCK) => {
                 report.too_narrow.push(name.to_owned());
@@ -52,7 +52,7 @@ pub(crate) fn write(
         report.quantized += usize::from(form.is_some());
         report.kept += usize::from(form.is_none());
         tensors.extend(match form {
-            Some(form) if form == dtype => copied(checkpoint, name)?,
+            Some(form) if Form::from(form) == stored => copied(checkpoint, name, form)?,
             Some(form) => quantized(checkpoint, name, &shape, form)?,
             None => {
                 let bytes =
@@ -81,19 +81,18 @@ fn form(name: &str, shape: &[usize], precision: Precision) -> Option<Dtype> {
 }
 
 /// The shape of a tensor's values: q4 has two in a byte.
-fn values_shape(dtype: Dtype, stored: &[usize]) -> Vec<usize> {
-    match (dtype, stored) {
-        (Dtype::U8, [rows, bytes]) => vec![*rows, bytes * 2],
+fn values_shape(form: Form, stored: &[usize]) -> Vec<usize> {
+    match (form, stored) {
+        (Form::U8, [rows, bytes]) => vec![*rows, bytes * 2],
         _ => stored.to_vec(),
     }
 }
 
 /// Integers that are already in the form asked for, and their scales, as they lie.
-fn copied(checkpoint: &Checkpoint, name: &str) -> anyhow::Result<Vec<Stored>> {
-    let copy = |name: String| {
+fn copied(checkpoint: &Checkpoint, name: &str, form: Dtype) -> anyhow::Result<Vec<Stored>> {
+    let copy = |name: String, dtype| {
         let found = checkpoint.tensors().find(|(found, ..)| *found == name);
-        let (_, dtype, shape) =
-            found.with_context(|| format!("{name} is missing; download the model again"))?;
+        let (_, _, shape) = found.with_context(|| format!("{name} is missing; download the model again"))?;
         Ok::<_, anyhow::Error>(Stored {
             dtype,
             shape: shape.to_vec(),
@@ -101,7 +100,8 @@ fn copied(checkpoint: &Checkpoint, name: &str) -> anyhow::Result<Vec<Stored>> {
             name,
         })
     };
-    Ok(vec![copy(name.to_owned())?, copy(format!("{name}_scale"))?])
+    let scales = if form == Dtype::U8 { Dtype::F16 } else { Dtype::F32 };
+    Ok(vec![copy(name.to_owned(), form)?, copy(format!("{name}_scale"), scales)?])
 }
 
 fn quantized(

@@ -156,7 +156,7 @@ fn rejects_a_config_without_a_field() {
     let model = TinyModel::with_config(|config| {
         config.as_object_mut().unwrap().remove("intermediate_size");
     });
-    model_fails(&model, 3, &["error[model_unsupported]: config.json has no `intermediate_size`"]);
+    model_fails(&model, 3, &["error[model_unsupported]: the configuration has no `intermediate_size`"]);
 }
 
 #[test]

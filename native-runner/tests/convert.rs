@@ -88,3 +88,19 @@ fn a_model_that_does_not_load_is_not_copied() {
     fails(&arguments, "", 3, &["error[integrity_mismatch]"]);
     assert!(!out.exists());
 }
+
+#[test]
+fn a_gguf_file_is_a_model_that_scores_and_is_not_converted() {
+    let gguf = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/gguf/xlmr-q8_0.gguf");
+    let found = logits(gguf);
+    assert_eq!(found.len(), 2);
+    let kept = json_lines(&stdout(&["score", "--pairs", "-", "--model", gguf, "--dtype", "q8"], PAIRS));
+    let kept: Vec<f64> = kept.iter().map(|line| line["logit"].as_f64().unwrap()).collect();
+    // The same integers, multiplied out at another time.
+    assert_close(&kept, &found, 1e-5);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let convert = ["convert", gguf, "--quantize", "q4", "--out", out.to_str().unwrap()];
+    fails(&convert, "", 2, &["error[invalid_input]", "a GGUF file cannot be converted"]);
+    assert!(!out.exists());
+}

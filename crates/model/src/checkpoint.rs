@@ -1,11 +1,11 @@
-//! A checkpoint: one or more safetensors files, every tensor found by name and read as f32.
+//! A checkpoint: safetensors files or a GGUF file, every tensor found by name and read as f32.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use safetensors::tensor::Dtype;
-
+use crate::form::Form;
+use crate::gguf::GgufMetadata;
 use crate::header::read_header;
 use crate::rows::Rows;
 use crate::tensor_list::{Entry, TensorList, check_scale, scale_name, scale_shape};
@@ -15,6 +15,7 @@ use crate::{ModelError, Precision, WeightSource};
 pub struct Checkpoint {
     sources: Vec<(String, Box<dyn WeightSource>)>,
     tensors: TensorList,
+    gguf: Option<GgufMetadata>,
 }
 
 impl Checkpoint {
@@ -25,11 +26,13 @@ impl Checkpoint {
     /// files hold; [`ModelError::Read`] when a source fails.
     pub fn open(files: Vec<(String, Box<dyn WeightSource>)>) -> Result<Self, ModelError> {
         let mut tensors = TensorList::default();
+        let mut gguf = None;
         for (source, (file, bytes)) in files.iter().enumerate() {
-            let (header, data_start) = read_header(file, bytes.as_ref())?;
-            tensors.add(source, file, header, data_start)?;
+            let mut header = read_header(file, bytes.as_ref())?;
+            gguf = header.gguf.take().or(gguf);
+            tensors.add(source, file, header)?;
         }
-        Ok(Self { sources: files, tensors })
+        Ok(Self { sources: files, tensors, gguf })
     }
 
     /// Opens `model.safetensors`, or every shard that `model.safetensors.index.json` names, in `folder`.
@@ -58,9 +61,14 @@ impl Checkpoint {
         self.tensors.metadata()
     }
 
-    /// The names of all tensors with dtype and shape, in alphabetical order.
-    pub fn tensors(&self) -> impl Iterator<Item = (&str, Dtype, &[usize])> {
-        self.tensors.iter().map(|(name, entry)| (name.as_str(), entry.dtype, entry.shape.as_slice()))
+    /// Takes out what a GGUF file says beside its weights; `None` for safetensors.
+    pub fn take_gguf(&mut self) -> Option<GgufMetadata> {
+        self.gguf.take()
+    }
+
+    /// The names of all tensors with form and shape, in alphabetical order.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, Form, &[usize])> {
+        self.tensors.iter().map(|(name, entry)| (name.as_str(), entry.form, entry.shape.as_slice()))
     }
 
     /// The bytes of all files.
@@ -105,7 +113,7 @@ impl Checkpoint {
     pub(crate) fn rows(&self, name: &str) -> Result<Rows, ModelError> {
         let entry = self.tensors.require(name)?;
         let rows = Rows::of(name, entry, Vec::new())?;
-        match scale_shape(entry.dtype, &[rows.count, rows.width]) {
+        match scale_shape(entry.form, &[rows.count, rows.width]) {
             Some(shape) => Rows::of(name, entry, self.scales(&scale_name(name), &shape)?),
             None => Ok(rows),
         }
@@ -122,7 +130,7 @@ impl Checkpoint {
         self.read(rows.name(), entry.source, start..start + rows.stride as u64)
     }
 
-    fn scales(&self, name: &str, shape: &(Dtype, Vec<usize>)) -> Result<Vec<f32>, ModelError> {
+    fn scales(&self, name: &str, shape: &(Form, Vec<usize>)) -> Result<Vec<f32>, ModelError> {
         match check_scale(name, self.tensors.require(name)?, shape) {
             Some(wrong) => {
                 Err(ModelError::WeightsMismatch { missing: vec![], unexpected: vec![], wrong: vec![wrong] })

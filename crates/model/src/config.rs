@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ModelError;
+use crate::{GgufMetadata, ModelError};
 
 /// Which published architecture a checkpoint follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct ModelConfig {
     pub vocab_size: usize,
     /// Rows of the position embedding table.
     pub max_position_embeddings: usize,
+    /// How many of them, the first, are not stored: GGUF leaves out those that no text uses.
+    pub unstored_positions: usize,
     /// Rows of the token type table.
     pub type_vocab_size: usize,
     /// Added to the variance in every LayerNorm.
@@ -66,6 +68,8 @@ struct HfConfig {
 /// Larger dimensions than any published encoder has are a damaged or hostile file.
 const MAX_DIMENSION: usize = 1 << 24;
 const MAX_LAYERS: usize = 1 << 10;
+/// The vocabulary of a GGUF file.
+const TOKENS: &str = "tokenizer.ggml.tokens";
 
 impl ModelConfig {
     /// Reads and checks `config.json`.
@@ -89,9 +93,46 @@ impl ModelConfig {
                 hf.max_position_embeddings,
                 MAX_DIMENSION,
             )?,
+            unstored_positions: 0,
             type_vocab_size: dimension("type_vocab_size", hf.type_vocab_size, MAX_DIMENSION)?,
             layer_norm_eps: present("layer_norm_eps", hf.layer_norm_eps)?,
             pad_token_id: hf.pad_token_id.unwrap_or(family.default_pad_token_id()),
+        };
+        config.check_consistency()?;
+        Ok(config)
+    }
+
+    /// Reads and checks what a GGUF file of an XLM-RoBERTa says of its dimensions.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub fn from_gguf(gguf: &GgufMetadata) -> Result<Self, ModelError> {
+        for (key, expected) in [("general.architecture", "bert"), ("tokenizer.ggml.model", "t5")] {
+            let found = gguf.text(key).ok_or(ModelError::ConfigMissing { field: key })?;
+            if found != expected {
+                let expected = format!("{expected:?}: XLM-RoBERTa's, as llama.cpp names it");
+                return Err(unsupported(key, format!("{found:?}"), expected));
+            }
+        }
+        if gguf.number("bert.attention.causal").is_some_and(|causal| causal != 0.0) {
+            return Err(unsupported("bert.attention.causal", true, "false"));
+        }
+        let size = |key, max| dimension(key, gguf.whole(key).map(|size| size as usize), max);
+        let pad_token_id = gguf.whole("tokenizer.ggml.padding_token_id").unwrap_or(1);
+        let unstored_positions = pad_token_id as usize + 1;
+        let epsilon = "bert.attention.layer_norm_epsilon";
+        let config = Self {
+            family: Family::XlmRoberta,
+            hidden_size: size("bert.embedding_length", MAX_DIMENSION)?,
+            num_hidden_layers: size("bert.block_count", MAX_LAYERS)?,
+            num_attention_heads: size("bert.attention.head_count", MAX_DIMENSION)?,
+            intermediate_size: size("bert.feed_forward_length", MAX_DIMENSION)?,
+            vocab_size: dimension(TOKENS, gguf.length(TOKENS), MAX_DIMENSION)?,
+            max_position_embeddings: size("bert.context_length", MAX_DIMENSION)? + unstored_positions,
+            unstored_positions,
+            type_vocab_size: gguf.whole("tokenizer.ggml.token_type_count").map_or(1, |count| count as usize),
+            layer_norm_eps: decimal(present(epsilon, gguf.number(epsilon))?),
+            pad_token_id,
         };
         config.check_consistency()?;
         Ok(config)
@@ -186,6 +227,11 @@ impl HfConfig {
 }
 
 const SUPPORTED_FAMILIES: &str = "\"bert\" or \"xlm-roberta\" with a sequence classification head";
+
+/// The number that was written: GGUF has it as an f32, config.json in decimals.
+fn decimal(number: f64) -> f64 {
+    (number as f32).to_string().parse().unwrap_or(number)
+}
 
 fn present<T>(field: &'static str, value: Option<T>) -> Result<T, ModelError> {
     value.ok_or(ModelError::ConfigMissing { field })
@@ -285,6 +331,7 @@ mod tests {
             intermediate_size: 3072,
             vocab_size: 250_002,
             max_position_embeddings: 1026,
+            unstored_positions: 0,
             type_vocab_size: 1,
             layer_norm_eps: 1e-5,
             pad_token_id: 1,

@@ -23,6 +23,7 @@ pub enum Stage {
 /// A cross-encoder with its weights on a device.
 pub struct CrossEncoder {
     config: ModelConfig,
+    layout: Layout,
     embeddings: Embeddings,
     layers: Vec<EncoderLayer>,
     head: ClassificationHead,
@@ -68,6 +69,7 @@ impl CrossEncoder {
             embeddings: Embeddings::take(weights, layout, &config, &keep)?,
             head: ClassificationHead::take(weights, layout, &keep)?,
             config,
+            layout,
             keep,
         })
     }
@@ -75,6 +77,11 @@ impl CrossEncoder {
     /// The model's dimensions.
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// How its checkpoint names the tensors.
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// The precision of the weights.

@@ -132,9 +132,11 @@ impl Embeddings {
         let positions = pairs.positions(&self.config);
         for (token, sum) in sums.chunks_exact_mut(hidden).enumerate() {
             self.word.read(pairs.ids[token] as usize, sum)?;
-            for (table, index) in
-                [(&self.token_type, pairs.type_ids[token] as usize), (&self.position, positions[token])]
-            {
+            let stored = positions[token].checked_sub(self.config.unstored_positions);
+            let (token_type, position) = (Some(pairs.type_ids[token] as usize), stored);
+            for (table, index) in [(&self.token_type, token_type), (&self.position, position)] {
+                // The padding token's position, which is not stored, is zeros.
+                let Some(index) = index else { continue };
                 table.read(index, &mut row)?;
                 sum.iter_mut().zip(&row).for_each(|(sum, value)| *sum += value);
             }

@@ -93,7 +93,7 @@ fn query_and_key_value(
     let (query, key_value) = match matrices.pop() {
         Some(value) if matrices.len() == 2 => {
             let key = matrices.swap_remove(1);
-            (matrices.swap_remove(0), key.stacked(value))
+            (matrices.swap_remove(0), key.stacked(value)?)
         }
         Some(whole) => whole.split_at(hidden),
         None => return Err(ModelError::missing("query")),

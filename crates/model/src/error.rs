@@ -10,7 +10,7 @@ pub enum ModelError {
     #[error("config.json cannot be read; download it again from the model's repository")]
     ConfigSyntax(#[source] serde_json::Error),
     /// A field the model needs is absent.
-    #[error("config.json has no `{field}`; this is not the configuration of a supported model")]
+    #[error("the configuration has no `{field}`; this is not one of a supported model")]
     ConfigMissing {
         /// The absent field.
         field: &'static str,
@@ -18,7 +18,7 @@ pub enum ModelError {
     /// A field asks for something this program does not compute.
     #[error("{field} {found} is not supported (expected {expected})")]
     Unsupported {
-        /// The field of `config.json`.
+        /// The field of `config.json`, or the key of a GGUF file.
         field: &'static str,
         /// What the file says, as JSON.
         found: String,
@@ -34,7 +34,7 @@ pub enum ModelError {
         #[source]
         source: std::io::Error,
     },
-    /// A file is not the safetensors it should be: truncated, damaged or hostile.
+    /// A file is not the safetensors or GGUF it should be: truncated, damaged or hostile.
     #[error("{file} is damaged: {problem}; download it again")]
     Damaged {
         /// The file.
@@ -42,8 +42,11 @@ pub enum ModelError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The tensors of the checkpoint are not those that `config.json` describes.
-    #[error("the weights do not match config.json: {}", Mismatch { missing, unexpected, wrong })]
+    /// The tensors of the checkpoint are not those that the configuration describes.
+    #[error(
+        "the weights do not match the configuration: {}; take both from one repository",
+        Mismatch { missing, unexpected, wrong }
+    )]
     WeightsMismatch {
         /// Tensors that should be there.
         missing: Vec<String>,
@@ -144,6 +147,6 @@ impl fmt::Display for Mismatch<'_> {
         for tensor in self.wrong {
             parts.push(format!("{} is {}, expected {}", tensor.name, tensor.found, tensor.expected));
         }
-        f.write_str(&parts.join("; "))
+        f.write_str(&parts.join(", "))
     }
 }

@@ -1,46 +1,65 @@
-//! The headers of safetensors files and the index of shards: all that is believed before a weight is read.
+//! The headers of weight files and the index of shards: all that is believed before a weight is read.
 
 use std::collections::{BTreeMap, HashMap};
 
 use safetensors::tensor::Dtype;
 use serde::Deserialize;
 
+use crate::gguf::{GgufHeader, GgufMetadata, MAGIC};
+use crate::tensor_list::Entry;
 use crate::{ModelError, WeightSource};
 
-/// The safetensors format's own limit on the length of a header, in bytes.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// The safetensors format's own limit on the length of a header, in bytes; GGUF has none.
+pub(crate) const MAX_HEADER_BYTES: u64 = 100_000_000;
+
+/// What a weight file says before its weights.
+pub(crate) struct FileHeader {
+    /// safetensors' `__metadata__`.
+    pub(crate) metadata: HashMap<String, String>,
+    pub(crate) tensors: Vec<(String, Entry)>,
+    /// Of a GGUF file.
+    pub(crate) gguf: Option<GgufMetadata>,
+}
 
 /// A safetensors header.
 ///
 /// The crate's own type counts bits in `usize`, which in WebAssembly ends at half a gigabyte.
 #[derive(Deserialize)]
-pub(crate) struct Header {
+struct Header {
     #[serde(rename = "__metadata__", default)]
-    pub(crate) metadata: HashMap<String, String>,
+    metadata: HashMap<String, String>,
     #[serde(flatten)]
-    pub(crate) tensors: BTreeMap<String, TensorInfo>,
+    tensors: BTreeMap<String, TensorInfo>,
 }
 
 /// A tensor as the header describes it.
 #[derive(Deserialize)]
-pub(crate) struct TensorInfo {
-    pub(crate) dtype: Dtype,
-    pub(crate) shape: Vec<usize>,
+struct TensorInfo {
+    dtype: Dtype,
+    shape: Vec<usize>,
     /// Its first byte, and the one behind its last, counted from the end of the header.
-    pub(crate) data_offsets: (u64, u64),
+    data_offsets: (u64, u64),
 }
 
-/// Parses a safetensors header and checks that it describes `source` to the last byte.
-pub(crate) fn read_header(file: &str, source: &dyn WeightSource) -> Result<(Header, u64), ModelError> {
+/// Parses the header of a safetensors or GGUF file and checks that it describes `source` to the last byte.
+pub(crate) fn read_header(file: &str, source: &dyn WeightSource) -> Result<FileHeader, ModelError> {
     let read = |range| source.read(range).map_err(|_| damaged(file, "it ends inside its header".to_owned()));
-    let data_start = data_start(file, &read(0..8)?)?;
+    let start = read(0..8)?;
+    if start.starts_with(MAGIC) {
+        let bytes = read(0..source.len().min(MAX_HEADER_BYTES))?;
+        let header = GgufHeader::read(file, &bytes, source.len())?;
+        let header = header.ok_or_else(|| damaged(file, "its header is too long".to_owned()))?;
+        let GgufHeader { metadata, tensors } = header;
+        return Ok(FileHeader { metadata: HashMap::new(), tensors, gguf: Some(metadata) });
+    }
+    let data_start = data_start(file, &start)?;
     let header: Header = serde_json::from_slice(&read(8..data_start)?)
         .map_err(|error| damaged(file, format!("its header is not a list of tensors ({error})")))?;
     let expected = data_start.saturating_add(header.data_length(file)?);
     if expected != source.len() {
         return Err(damaged(file, format!("it has {} bytes where its header says {expected}", source.len())));
     }
-    Ok((header, data_start))
+    Ok(header.located(data_start))
 }
 
 impl Header {
@@ -59,6 +78,14 @@ impl Header {
             position = end;
         }
         Ok(position)
+    }
+
+    fn located(self, data_start: u64) -> FileHeader {
+        let tensors = self.tensors.into_iter().map(|(name, TensorInfo { dtype, shape, data_offsets })| {
+            let range = data_start + data_offsets.0..data_start + data_offsets.1;
+            (name, Entry { source: 0, form: dtype.into(), shape, range })
+        });
+        FileHeader { metadata: self.metadata, tensors: tensors.collect(), gguf: None }
     }
 }
 

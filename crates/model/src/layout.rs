@@ -1,7 +1,7 @@
 //! The names under which the families store their tensors.
 
 use crate::tensor_list::TensorList;
-use crate::{Checkpoint, Family, ModelConfig};
+use crate::{Family, ModelConfig};
 
 /// How a checkpoint names its tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,11 +57,6 @@ impl Layout {
         }
     }
 
-    /// True for a checkpoint with jina-reranker-v2's names.
-    pub fn is_flash(checkpoint: &Checkpoint) -> bool {
-        names_flash(checkpoint.list())
-    }
-
     pub(crate) fn embedding(self, table: &str) -> String {
         format!("{}.embeddings.{table}_embeddings.weight", self.prefix())
     }
@@ -113,7 +108,7 @@ impl Layout {
             |name, rows, role| Expected { name: self.embedding(name), shape: vec![rows, hidden], role };
         let mut tensors = vec![
             table("word", config.vocab_size, Role::WordTable),
-            table("position", config.max_position_embeddings, Role::Table),
+            table("position", config.max_position_embeddings - config.unstored_positions, Role::Table),
             table("token_type", config.type_vocab_size, Role::Table),
         ];
         norm(&mut tensors, &self.embedding_norm(), hidden);

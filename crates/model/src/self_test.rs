@@ -3,8 +3,8 @@
 //! Browsers only log what is wrong with a shader, and a driver that computes wrongly says nothing at all.
 
 use burn::tensor::Device;
-use safetensors::tensor::Dtype;
 
+use crate::form::Form;
 use crate::layout::{Expected, Role};
 use crate::rows::Rows;
 use crate::tensor_list::Entry;
@@ -46,6 +46,7 @@ fn config() -> ModelConfig {
         intermediate_size: 256,
         vocab_size: 97,
         max_position_embeddings: 66,
+        unstored_positions: 0,
         type_vocab_size: 1,
         layer_norm_eps: 1e-5,
         pad_token_id: 1,
@@ -64,7 +65,7 @@ fn weights(config: &ModelConfig, keep: &Keep) -> Result<Weights, ModelError> {
             Role::Matrix | Role::Classifier => (0.4, 0.0),
         };
         let length = 4 * shape.iter().product::<usize>() as u64;
-        let entry = Entry { source: 0, dtype: Dtype::F32, shape, range: 0..length };
+        let entry = Entry { source: 0, form: Form::F32, shape, range: 0..length };
         let mut tensor = Incoming::new(Rows::of(&name, &entry, Vec::new())?, role, keep)?;
         let mut row = Vec::with_capacity(tensor.rows.stride);
         while !tensor.is_complete() {

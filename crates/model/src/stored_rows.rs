@@ -1,9 +1,9 @@
 //! Matrices that are kept as bytes, in the forms that files store them in.
 
 use half::f16;
-use safetensors::tensor::Dtype;
 
-use crate::quantized::{Q4_BLOCK, dequantize_q4_row, dequantize_q8_row, push_q4_row, push_q8_row};
+use crate::form::Form;
+use crate::quantized::{Q4_BLOCK, push_q4_row, push_q8_row};
 use crate::rows::Rows;
 use crate::{ModelError, Precision};
 
@@ -14,23 +14,23 @@ pub(crate) struct StoredRows {
 }
 
 impl StoredRows {
-    /// A place for all rows of `source`, which are going to be kept as `dtype`.
+    /// A place for all rows of `source`, which are going to be kept in `form`.
     ///
     /// # Errors
     /// [`ModelError::NoMemory`].
-    pub(crate) fn reserve(source: &Rows, dtype: Dtype) -> Result<Self, ModelError> {
+    pub(crate) fn reserve(source: &Rows, form: Form) -> Result<Self, ModelError> {
         let mut rows = source.clone();
-        if dtype != source.dtype {
-            rows.dtype = dtype;
-            rows.stride = rows.width * bits_per_weight(dtype) / 8;
+        if form != source.form {
+            rows.form = form;
+            rows.stride = rows.width / form.block() * form.block_bytes();
             rows.scales = Vec::new();
         }
         let bytes = reserve(rows.name(), rows.count, rows.stride)?;
         Ok(Self { rows, bytes })
     }
 
-    pub(crate) fn dtype(&self) -> Dtype {
-        self.rows.dtype
+    pub(crate) fn form(&self) -> Form {
+        self.rows.form
     }
 
     /// Bytes of values and scales.
@@ -49,9 +49,9 @@ impl StoredRows {
     /// [`ModelError::Unsupported`] for weights beyond the range of q4.
     pub(crate) fn push(&mut self, row: &[f32]) -> Result<(), ModelError> {
         let Self { rows, bytes } = self;
-        match rows.dtype {
-            Dtype::I8 => rows.scales.push(push_q8_row(row, bytes)),
-            Dtype::U8 => {
+        match rows.form {
+            Form::I8 => rows.scales.push(push_q8_row(row, bytes)),
+            Form::U8 => {
                 push_q4_row(row, bytes, |scale| rows.scales.push(scale.to_f32()));
                 let blocks = row.len() / Q4_BLOCK;
                 if !rows.scales[rows.scales.len() - blocks..].iter().all(|scale| scale.is_finite()) {
@@ -62,7 +62,7 @@ impl StoredRows {
                     });
                 }
             }
-            Dtype::F16 => bytes.extend(row.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes())),
+            Form::F16 => bytes.extend(row.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes())),
             _ => bytes.extend(row.iter().flat_map(|value| value.to_le_bytes())),
         }
         Ok(())
@@ -83,34 +83,38 @@ impl StoredRows {
         let mut values = vec![0.0; count * width];
         let rows = values.chunks_exact_mut(width).zip(self.bytes.chunks_exact(stride));
         for (row, (out, bytes)) in rows.enumerate() {
-            match self.rows.dtype {
-                Dtype::U8 => dequantize_q4_row(bytes, self.rows.row_scales(row), out),
-                _ => dequantize_q8_row(bytes, self.rows.scales[row], out),
-            }
+            self.rows.form.decode(bytes, self.rows.row_scales(row), out);
         }
         (values, [count, width])
     }
 
-    /// Appends the rows of `other`, which has the same form and width.
-    pub(crate) fn append(&mut self, mut other: Self) {
-        self.rows.count += other.rows.count;
-        self.rows.scales.append(&mut other.rows.scales);
-        self.bytes.append(&mut other.bytes);
+    /// The rows of `self`, then those of `other`, which has the same width. Rows of two forms become q8.
+    ///
+    /// # Errors
+    /// [`ModelError::NoMemory`].
+    pub(crate) fn stacked(self, other: Self) -> Result<Self, ModelError> {
+        if self.form() != other.form() {
+            return self.in_q8()?.stacked(other.in_q8()?);
+        }
+        let (Self { mut rows, mut bytes }, mut other) = (self, other);
+        rows.count += other.rows.count;
+        rows.scales.append(&mut other.rows.scales);
+        bytes.append(&mut other.bytes);
+        Ok(Self { rows, bytes })
+    }
+
+    fn in_q8(self) -> Result<Self, ModelError> {
+        if self.form() == Form::I8 {
+            return Ok(self);
+        }
+        let mut quantized = Self::reserve(&self.rows, Form::I8)?;
+        self.multiplied_out().0.chunks_exact(self.rows.width).try_for_each(|row| quantized.push(row))?;
+        Ok(quantized)
     }
 
     /// Splits off the rows from `row` on.
     pub(crate) fn split_off(&mut self, row: usize) -> Self {
         Self { rows: self.rows.split_off(row), bytes: self.bytes.split_off(row * self.rows.stride) }
-    }
-}
-
-/// Bits that a weight of `dtype` takes in a file; q4 is stored as [`Dtype::U8`], two in a byte.
-pub(crate) fn bits_per_weight(dtype: Dtype) -> usize {
-    match dtype {
-        Dtype::U8 => 4,
-        Dtype::I8 => 8,
-        Dtype::F16 | Dtype::BF16 => 16,
-        _ => 32,
     }
 }
 

@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use burn::tensor::Device;
 
-use crate::header::{damaged, data_start, read_header};
+use crate::gguf::{GgufHeader, MAGIC};
+use crate::header::{FileHeader, damaged, data_start, read_header};
 use crate::layout::Role;
 use crate::rows::Rows;
 use crate::tensor_list::{Entry, TensorList, scale_name, scale_shape};
@@ -34,16 +35,20 @@ struct File {
     position: u64,
     /// The header's bytes, until it is whole.
     header: Vec<u8>,
-    /// The tensors that have not begun, in file order.
+    /// What has not begun, in file order.
     ahead: VecDeque<Ahead>,
     current: Option<Current>,
 }
 
-/// A tensor that has not begun.
-struct Ahead {
-    name: String,
-    entry: Entry,
-    role: Option<Role>,
+/// What has not begun.
+enum Ahead {
+    Tensor {
+        name: String,
+        entry: Entry,
+        role: Option<Role>,
+    },
+    /// Bytes between two tensors, or around all: GGUF aligns them.
+    Gap(u64),
 }
 
 /// The tensor that is arriving.
@@ -87,6 +92,25 @@ impl WeightStream {
         Ok(())
     }
 
+    /// Starts a GGUF file of `length` bytes whose header was read already; all its bytes follow.
+    ///
+    /// # Errors
+    /// [`ModelError::Damaged`] if the file before it is not complete, [`ModelError::WeightsMismatch`].
+    pub fn begin_gguf(
+        &mut self,
+        name: impl Into<String>,
+        length: u64,
+        header: GgufHeader,
+    ) -> Result<(), ModelError> {
+        self.begin_file(name, length)?;
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let header = FileHeader { metadata: HashMap::new(), tensors: header.tensors, gguf: None };
+        file.ahead = self.plan(&file, header)?;
+        self.advance(&mut file)?;
+        self.file = Some(file);
+        Ok(())
+    }
+
     /// Takes the next bytes of the file, in pieces of any size.
     ///
     /// # Errors
@@ -100,13 +124,15 @@ impl WeightStream {
             return Err(damaged(&file.name, format!("it is longer than {} bytes", file.length)));
         }
         while !bytes.is_empty() {
-            let taken = match &mut file.current {
-                Some(current) => current.take(bytes)?,
-                None if file.ahead.is_empty() => self.take_header(&mut file, bytes)?,
-                None => 0,
+            let (taken, ahead) = match &mut file.current {
+                Some(current) => (current.take(bytes)?, None),
+                None => self.take_header(&mut file, bytes)?,
             };
             bytes = &bytes[taken..];
             file.position += taken as u64;
+            if let Some(header) = ahead {
+                file.ahead = self.plan(&file, header)?;
+            }
             self.advance(&mut file)?;
         }
         self.file = Some(file);
@@ -140,37 +166,37 @@ impl WeightStream {
         }
     }
 
-    /// Takes bytes of the header; with its last one the tensors are known and compared with the model's.
-    fn take_header(&mut self, file: &mut File, bytes: &[u8]) -> Result<usize, ModelError> {
+    /// Takes bytes of the header, and gives it with its last one.
+    fn take_header(&self, file: &mut File, bytes: &[u8]) -> Result<(usize, Option<FileHeader>), ModelError> {
         let taken = bytes.len().min(file.header_end()? - file.header.len());
         file.header.extend_from_slice(&bytes[..taken]);
-        if file.header.len() == file.header_end()? {
-            let prefix = Prefix { bytes: &std::mem::take(&mut file.header), length: file.length };
-            let (header, data_start) = read_header(&file.name, &prefix)?;
-            self.list.add(self.files, &file.name, header, data_start)?;
-            file.ahead = self.plan()?;
-            self.files += 1;
+        if file.header.len() < file.header_end()? {
+            return Ok((taken, None));
         }
-        Ok(taken)
+        let prefix = Prefix { bytes: &std::mem::take(&mut file.header), length: file.length };
+        Ok((taken, Some(read_header(&file.name, &prefix)?)))
     }
 
-    /// The tensors of the newest file in file order.
-    fn plan(&self) -> Result<VecDeque<Ahead>, ModelError> {
+    /// The tensors of a new file in file order, compared with the model's.
+    fn plan(&mut self, file: &File, header: FileHeader) -> Result<VecDeque<Ahead>, ModelError> {
+        self.list.add(self.files, &file.name, header)?;
         let expected = Layout::of(&self.config, &self.list).tensors(&self.config);
         self.list.check(&expected, false)?;
         let roles: HashMap<String, Role> =
             expected.into_iter().map(|expected| (expected.name, expected.role)).collect();
         let of_file = self.list.iter().filter(|(_, entry)| entry.source == self.files);
-        let mut ahead: Vec<Ahead> = of_file
-            .map(|(name, entry)| Ahead {
-                name: name.clone(),
-                entry: entry.clone(),
-                role: roles.get(name).copied(),
-            })
-            .filter(|tensor| tensor.role.is_some() || !tensor.entry.range.is_empty())
-            .collect();
-        ahead.sort_by_key(|tensor| tensor.entry.range.start);
-        Ok(ahead.into())
+        let mut tensors: Vec<_> = of_file.collect();
+        tensors.sort_by_key(|(_, entry)| entry.range.start);
+        self.files += 1;
+        let (mut ahead, mut position) = (VecDeque::new(), file.position);
+        for (name, entry) in tensors {
+            let (name, role) = (name.clone(), roles.get(name).copied());
+            ahead.push_back(Ahead::Gap(entry.range.start - position));
+            position = entry.range.end;
+            ahead.push_back(Ahead::Tensor { name, entry: entry.clone(), role });
+        }
+        ahead.push_back(Ahead::Gap(file.length - position));
+        Ok(ahead)
     }
 
     /// Ends the current tensor if it is complete and begins the next one.
@@ -193,13 +219,23 @@ impl WeightStream {
                 return Ok(());
             }
         }
-        if let Some(next) = file.ahead.pop_front() {
-            file.current = Some(self.begin(next)?);
+        while let Some(next) = file.ahead.pop_front() {
+            match self.begin(next)? {
+                Current::Skipped(0) => {}
+                current => {
+                    file.current = Some(current);
+                    break;
+                }
+            }
         }
         Ok(())
     }
 
-    fn begin(&mut self, Ahead { name, entry, role }: Ahead) -> Result<Current, ModelError> {
+    fn begin(&mut self, ahead: Ahead) -> Result<Current, ModelError> {
+        let (name, entry, role) = match ahead {
+            Ahead::Tensor { name, entry, role } => (name, entry, role),
+            Ahead::Gap(bytes) => return Ok(Current::Skipped(bytes)),
+        };
         let Some(role) = role else {
             let bytes = entry.range.end - entry.range.start;
             return Ok(match name.ends_with("_scale") {
@@ -210,7 +246,7 @@ impl WeightStream {
             });
         };
         let mut rows = Rows::of(&name, &entry, Vec::new())?;
-        if scale_shape(rows.dtype, &[rows.count, rows.width]).is_some() {
+        if scale_shape(rows.form, &[rows.count, rows.width]).is_some() {
             rows.scales = self.scales.remove(&scale_name(&name)).ok_or_else(|| {
                 damaged(
                     &name,
@@ -228,6 +264,11 @@ impl File {
     fn header_end(&self) -> Result<usize, ModelError> {
         match self.header.len() {
             ..8 => Ok(8),
+            _ if self.header.starts_with(MAGIC) => Err(ModelError::Unsupported {
+                field: "a GGUF file beside config.json:",
+                found: self.name.clone(),
+                expected: "the GGUF file alone, which brings its own configuration".to_owned(),
+            }),
             _ => Ok(data_start(&self.name, &self.header)?.min(self.length) as usize),
         }
     }

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
-use safetensors::tensor::Dtype;
-
-use crate::header::{Header, damaged};
+use crate::form::Form;
+use crate::header::{FileHeader, damaged};
 use crate::layout::Expected;
 use crate::quantized::{FORMAT_VERSION, Q4_BLOCK};
 use crate::{ModelError, WrongTensor};
@@ -22,27 +21,19 @@ pub(crate) struct TensorList {
 pub(crate) struct Entry {
     /// The file, counted from 0 in the order of adding.
     pub(crate) source: usize,
-    pub(crate) dtype: Dtype,
+    pub(crate) form: Form,
     pub(crate) shape: Vec<usize>,
     pub(crate) range: Range<u64>,
 }
 
 impl TensorList {
     /// Adds the tensors of file number `source`.
-    pub(crate) fn add(
-        &mut self,
-        source: usize,
-        file: &str,
-        header: Header,
-        data_start: u64,
-    ) -> Result<(), ModelError> {
-        for (name, info) in header.tensors {
-            let (start, end) = info.data_offsets;
-            let range = data_start + start..data_start + end;
+    pub(crate) fn add(&mut self, source: usize, file: &str, header: FileHeader) -> Result<(), ModelError> {
+        for (name, entry) in header.tensors {
             if self.tensors.contains_key(&name) {
                 return Err(damaged(file, format!("tensor `{name}` is in another file as well")));
             }
-            self.tensors.insert(name, Entry { source, dtype: info.dtype, shape: info.shape, range });
+            self.tensors.insert(name, Entry { source, ..entry });
         }
         self.metadata.extend(header.metadata);
         Ok(())
@@ -84,7 +75,7 @@ impl TensorList {
                 continue;
             };
             wrong.extend(check_tensor(name, entry, shape));
-            if let Some(shape) = scale_shape(entry.dtype, shape) {
+            if let Some(shape) = scale_shape(entry.form, shape) {
                 unexpected.remove(scale.as_str());
                 quantized = true;
                 match self.get(&scale) {
@@ -125,10 +116,10 @@ pub(crate) fn scale_name(name: &str) -> String {
 }
 
 /// The scales that belong to a quantised matrix of `shape`.
-pub(crate) fn scale_shape(dtype: Dtype, shape: &[usize]) -> Option<(Dtype, Vec<usize>)> {
-    match (dtype, shape) {
-        (Dtype::I8, [rows, _]) => Some((Dtype::F32, vec![*rows])),
-        (Dtype::U8, [rows, width]) => Some((Dtype::F16, vec![*rows, width / Q4_BLOCK])),
+pub(crate) fn scale_shape(form: Form, shape: &[usize]) -> Option<(Form, Vec<usize>)> {
+    match (form, shape) {
+        (Form::I8, [rows, _]) => Some((Form::F32, vec![*rows])),
+        (Form::U8, [rows, width]) => Some((Form::F16, vec![*rows, width / Q4_BLOCK])),
         _ => None,
     }
 }
@@ -136,22 +127,21 @@ pub(crate) fn scale_shape(dtype: Dtype, shape: &[usize]) -> Option<(Dtype, Vec<u
 pub(crate) fn check_scale(
     name: &str,
     entry: &Entry,
-    (dtype, shape): &(Dtype, Vec<usize>),
+    (form, shape): &(Form, Vec<usize>),
 ) -> Option<WrongTensor> {
-    (entry.dtype != *dtype || entry.shape != *shape)
-        .then(|| wrong(name, entry, format!("{dtype:?} {shape:?}")))
+    (entry.form != *form || entry.shape != *shape).then(|| wrong(name, entry, format!("{form:?} {shape:?}")))
 }
 
 fn check_tensor(name: &str, entry: &Entry, shape: &[usize]) -> Option<WrongTensor> {
-    let stored: Vec<usize> = match (entry.dtype, shape) {
-        (Dtype::F32 | Dtype::F16 | Dtype::BF16, shape) => shape.to_vec(),
-        (Dtype::I8, [rows, width]) => vec![*rows, *width],
-        (Dtype::U8, [rows, width]) if width.is_multiple_of(Q4_BLOCK) => vec![*rows, width / 2],
+    let stored: Vec<usize> = match (entry.form, shape) {
+        (Form::F32 | Form::F16 | Form::BF16, shape) => shape.to_vec(),
+        (Form::I8 | Form::Q8_0 | Form::Q4_0 | Form::Q6_K, [rows, width]) => vec![*rows, *width],
+        (Form::U8, [rows, width]) if width.is_multiple_of(Q4_BLOCK) => vec![*rows, width / 2],
         _ => return Some(wrong(name, entry, format!("F32, F16 or BF16 {shape:?}"))),
     };
-    (stored != entry.shape).then(|| wrong(name, entry, format!("{:?} {stored:?}", entry.dtype)))
+    (stored != entry.shape).then(|| wrong(name, entry, format!("{:?} {stored:?}", entry.form)))
 }
 
 fn wrong(name: &str, entry: &Entry, expected: String) -> WrongTensor {
-    WrongTensor { name: name.to_owned(), found: format!("{:?} {:?}", entry.dtype, entry.shape), expected }
+    WrongTensor { name: name.to_owned(), found: format!("{:?} {:?}", entry.form, entry.shape), expected }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::f16;
-use safetensors::tensor::Dtype;
 
+use crate::form::Form;
 use crate::layout::Role;
 use crate::quantized::Q4_BLOCK;
 use crate::rows::Rows;
-use crate::stored_rows::{StoredRows, bits_per_weight, reserve};
+use crate::stored_rows::{StoredRows, reserve};
 use crate::tensor_list::Entry;
 use crate::{Checkpoint, ModelError, Precision};
 
@@ -58,19 +58,20 @@ impl Keep {
     }
 
     /// The form in which a tensor of `role` is kept as bytes; `None` for one that is computed with as floats.
-    fn stored_dtype(&self, role: Role, rows: &Rows) -> Option<Dtype> {
-        let dtype = match self.precision(role) {
-            Precision::Q8 => Dtype::I8,
-            Precision::Q4 if rows.width.is_multiple_of(Q4_BLOCK) => Dtype::U8,
-            Precision::F16 => Dtype::F16,
-            Precision::F32 | Precision::Q4 => Dtype::F32,
+    fn stored_form(&self, role: Role, rows: &Rows) -> Option<Form> {
+        let precision = self.precision(role);
+        let asked = match precision {
+            Precision::Q8 => Form::I8,
+            Precision::Q4 if rows.width.is_multiple_of(Q4_BLOCK) => Form::U8,
+            Precision::F16 => Form::F16,
+            Precision::F32 | Precision::Q4 => Form::F32,
         };
+        let is_fine = rows.form.is_within(precision);
         match role {
-            Role::WordTable | Role::Table if bits_per_weight(rows.dtype) <= bits_per_weight(dtype) => {
-                Some(rows.dtype)
-            }
-            Role::WordTable | Role::Table => Some(dtype),
-            Role::Matrix if self.is_cpu() && matches!(dtype, Dtype::I8 | Dtype::U8) => Some(dtype),
+            Role::WordTable | Role::Table if is_fine || rows.form.is_no_larger_than(asked) => Some(rows.form),
+            Role::WordTable | Role::Table => Some(asked),
+            Role::Matrix if self.is_cpu() && is_fine => Some(rows.form),
+            Role::Matrix if self.is_cpu() && matches!(asked, Form::I8 | Form::U8) => Some(asked),
             _ => None,
         }
     }
@@ -104,8 +105,8 @@ impl Incoming {
     /// # Errors
     /// [`ModelError::NoMemory`].
     pub(crate) fn new(rows: Rows, role: Role, keep: &Keep) -> Result<Self, ModelError> {
-        let kept = match keep.stored_dtype(role, &rows) {
-            Some(dtype) => Kept::Stored(StoredRows::reserve(&rows, dtype)?),
+        let kept = match keep.stored_form(role, &rows) {
+            Some(form) => Kept::Stored(StoredRows::reserve(&rows, form)?),
             None => Kept::Floats(reserve(rows.name(), rows.count, rows.width)?),
         };
         Ok(Self { role, precision: keep.precision(role), next: 0, kept, row: vec![0.0; rows.width], rows })
@@ -123,8 +124,8 @@ impl Incoming {
                 self.rows.decode(row, bytes, self.precision, &mut self.row)?;
                 values.extend_from_slice(&self.row);
             }
-            Kept::Stored(stored) if stored.dtype() == self.rows.dtype => {
-                self.rows.check_q8(row, bytes)?;
+            Kept::Stored(stored) if stored.form() == self.rows.form => {
+                self.rows.check(row, bytes)?;
                 stored.push_stored(bytes);
             }
             Kept::Stored(stored) => {
@@ -151,14 +152,16 @@ pub(crate) enum Matrix {
 
 impl Matrix {
     /// The rows of `self`, then those of `other`.
-    pub(crate) fn stacked(self, other: Self) -> Self {
+    ///
+    /// # Errors
+    /// [`ModelError::NoMemory`].
+    pub(crate) fn stacked(self, other: Self) -> Result<Self, ModelError> {
         match (self, other) {
             (Matrix::Float(first), Matrix::Float(second)) => {
-                Matrix::Float(Box::new(Tensor::cat(vec![*first, *second], 0)))
+                Ok(Matrix::Float(Box::new(Tensor::cat(vec![*first, *second], 0))))
             }
-            (Matrix::Quantized(mut first), Matrix::Quantized(second)) => {
-                first.append(second);
-                Matrix::Quantized(first)
+            (Matrix::Quantized(first), Matrix::Quantized(second)) => {
+                first.stacked(second).map(Matrix::Quantized)
             }
             _ => unreachable!("the matrices of one width are kept in one form"),
         }

@@ -85,6 +85,7 @@ pub struct DeviceInfo {
 }
 
 /// A device that is ready to hold tensors.
+#[derive(Clone)]
 pub(crate) struct OpenDevice {
     pub(crate) device: Device,
     pub(crate) info: DeviceInfo,

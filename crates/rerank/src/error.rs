@@ -51,7 +51,9 @@ pub enum Error {
         source: serde_norway::Error,
     },
     /// A file of the model could not be read.
-    #[error("cannot read {file}; a model folder holds config.json, tokenizer.json and model.safetensors")]
+    #[error(
+        "cannot read {file}; a model is a folder of config.json, tokenizer.json and model.safetensors, or one GGUF file"
+    )]
     ModelFile {
         /// The file.
         file: String,
@@ -119,7 +121,8 @@ impl Error {
             | Error::TooManyDocuments { .. }
             | Error::Option { .. }
             | Error::RankFields { .. }
-            | Error::Yaml { .. } => "invalid_input",
+            | Error::Yaml { .. }
+            | Error::Tokenizer(TokenizerError::NoRoom { .. }) => "invalid_input",
             Error::ModelFile { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 "model_not_found"
             }

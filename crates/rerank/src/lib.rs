@@ -16,6 +16,7 @@
 mod batch_plan;
 mod budget;
 mod control;
+mod description;
 mod device;
 mod document;
 mod error;
@@ -28,19 +29,22 @@ mod request;
 mod reranker;
 mod response;
 mod run;
+mod stream;
 
 pub use batch_plan::BatchPlan;
 pub use control::{CancelToken, Control, Observer, Pause, Progress};
 pub use crossrank_model::Precision;
 pub use crossrank_tokenizer::{PairIds, Truncation, WindowRule};
+pub use description::Description;
 #[cfg(not(target_family = "wasm"))]
 pub use device::devices;
 pub use device::{DeviceChoice, DeviceInfo, DeviceKind, self_test};
 pub use document::Document;
 pub use error::Error;
 pub use language::Languages;
-pub use load::{LoadOptions, ModelFiles, ModelStream};
+pub use load::{LoadOptions, ModelFiles};
 pub use ranking::sigmoid;
 pub use request::{Request, ScoreOptions};
 pub use reranker::{ModelSummary, Reranker};
 pub use response::{PairScore, Ranked, Response, Usage, Warning};
+pub use stream::ModelStream;

@@ -4,24 +4,24 @@ use std::borrow::Cow;
 use std::sync::atomic::AtomicU64;
 
 use crossrank_model::{
-    Checkpoint, CrossEncoder, Family, MemorySource, ModelConfig, Precision, WeightSource, WeightStream,
+    Checkpoint, CrossEncoder, Family, Layout, MemorySource, ModelConfig, Precision, WeightSource,
+    WeightStream,
 };
 use crossrank_tokenizer::{PairTokenizer, WindowRule};
 
 use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, weight_bytes};
+use crate::description::Description;
 use crate::device::{DeviceInfo, DeviceKind, OpenDevice};
 use crate::guard::caught;
 use crate::run::is_out_of_memory;
 use crate::{DeviceChoice, Error, Languages, ModelSummary, Reranker};
 
-/// What a model consists of: `config.json`, `tokenizer.json` and its weights.
+/// What a model consists of: `config.json`, `tokenizer.json` and safetensors, or one GGUF file.
 pub struct ModelFiles {
     /// The model's name, as answers report it.
     pub name: String,
-    /// `config.json`, as Hugging Face writes it.
-    pub config_json: Cow<'static, [u8]>,
-    /// `tokenizer.json`, as Hugging Face writes it.
-    pub tokenizer_json: Cow<'static, [u8]>,
+    /// Configuration and tokenizer.
+    pub description: Description,
     /// The weights, located but not yet read.
     pub checkpoint: Checkpoint,
 }
@@ -44,10 +44,32 @@ impl ModelFiles {
             .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         Ok(Self {
             name: name.unwrap_or_else(|| folder.display().to_string()),
-            config_json: read("config.json")?,
-            tokenizer_json: read("tokenizer.json")?,
+            description: Description::HuggingFace {
+                config_json: read("config.json")?,
+                tokenizer_json: read("tokenizer.json")?,
+            },
             checkpoint: Checkpoint::open_folder(folder)?,
         })
+    }
+
+    /// The GGUF file `path`, whose name becomes the model's.
+    ///
+    /// # Errors
+    /// [`Error::ModelFile`] if it cannot be read, [`Error::Model`] if it is damaged or no GGUF file.
+    #[cfg(feature = "fs")]
+    pub fn open_gguf(path: &std::path::Path) -> Result<Self, Error> {
+        let file = path.display().to_string();
+        let source = match crossrank_model::MappedFile::open(path) {
+            Ok(map) => Box::new(map) as Box<dyn WeightSource>,
+            Err(source) => return Err(Error::ModelFile { file, source }),
+        };
+        let mut checkpoint = Checkpoint::open(vec![(file.clone(), source)])?;
+        let gguf = checkpoint.take_gguf().ok_or_else(|| {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not a GGUF file");
+            Error::ModelFile { file: file.clone(), source }
+        })?;
+        let name = path.file_stem().map_or(file, |stem| stem.to_string_lossy().into_owned());
+        Ok(Self { name, description: Description::Gguf(gguf), checkpoint })
     }
 
     /// Files that are already in memory: embedded in the program, or downloaded by the caller.
@@ -63,8 +85,10 @@ impl ModelFiles {
         let source: Box<dyn WeightSource> = Box::new(MemorySource(weights.into()));
         Ok(Self {
             name: name.into(),
-            config_json: config_json.into(),
-            tokenizer_json: tokenizer_json.into(),
+            description: Description::HuggingFace {
+                config_json: config_json.into(),
+                tokenizer_json: tokenizer_json.into(),
+            },
             checkpoint: Checkpoint::open(vec![("model.safetensors".to_owned(), source)])?,
         })
     }
@@ -79,7 +103,8 @@ pub struct LoadOptions {
     pub precision: Option<Precision>,
     /// Bytes of working memory beside the weights; 1 GiB without it, 256 MiB in WebAssembly.
     pub memory_budget_bytes: Option<u64>,
-    /// How long documents are split by default; Cohere's rule without it.
+    /// How long documents are split by default; without it by Jina's rule for checkpoints in Jina's layout, else
+    /// by Cohere's.
     pub window: Option<WindowRule>,
     /// What the model was trained on.
     pub languages: Languages,
@@ -87,71 +112,12 @@ pub struct LoadOptions {
     pub max_tokens: Option<usize>,
 }
 
-/// A model whose weights are still arriving: a download is never held whole.
-pub struct ModelStream {
-    prepared: Prepared,
-    weights: WeightStream,
-    bytes: u64,
-}
-
-impl ModelStream {
-    /// Opens the device of a model whose small files are there.
-    ///
-    /// # Errors
-    /// As [`Reranker::load`], but for the weights.
-    pub async fn open(
-        name: impl Into<String>,
-        config_json: &[u8],
-        tokenizer_json: &[u8],
-        options: &LoadOptions,
-    ) -> Result<Self, Error> {
-        let prepared = Prepared::new(name.into(), config_json, tokenizer_json, options).await?;
-        let Prepared { config, precision, opened, .. } = &prepared;
-        let weights = WeightStream::new(config.clone(), *precision, &opened.device);
-        Ok(Self { prepared, weights, bytes: 0 })
-    }
-
-    /// Starts the next weight file, of `length` bytes; the shards of a checkpoint come in any order.
-    ///
-    /// # Errors
-    /// [`Error::Model`] if the file before it is not complete.
-    pub fn begin_file(&mut self, name: impl Into<String>, length: u64) -> Result<(), Error> {
-        self.bytes += length;
-        Ok(self.weights.begin_file(name, length)?)
-    }
-
-    /// Takes the next bytes of the file, in pieces of any size.
-    ///
-    /// # Errors
-    /// [`Error::Model`]; the stream is of no use after it.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        Ok(self.weights.push(bytes)?)
-    }
-
-    /// Bytes of weights kept so far, on the device and in memory.
-    pub fn kept_bytes(&self) -> u64 {
-        self.weights.kept_bytes()
-    }
-
-    /// Where the model is going to run.
-    pub fn device(&self) -> &DeviceInfo {
-        &self.prepared.opened.info
-    }
-
-    /// The model, when all files have come.
-    ///
-    /// # Errors
-    /// [`Error::Model`] for files that are not complete or do not fit together.
-    pub async fn finish(self) -> Result<Reranker, Error> {
-        let Self { prepared, weights, bytes } = self;
-        prepared.with_weights(async { weights.finish() }, bytes).await
-    }
-}
-
 /// [`Reranker::load`] for callers that must not block.
 pub(crate) async fn load(files: ModelFiles, options: &LoadOptions) -> Result<Reranker, Error> {
-    let ModelFiles { name, config_json, tokenizer_json, checkpoint } = files;
-    let prepared = Prepared::new(name, &config_json, &tokenizer_json, options).await?;
+    let ModelFiles { name, description, checkpoint } = files;
+    let described = description.read()?;
+    let opened = crate::device::open(&options.device).await?;
+    let prepared = Prepared::new(name, described, opened, options)?;
     let (config, precision, device) =
         (prepared.config.clone(), prepared.precision, prepared.opened.device.clone());
     let bytes = checkpoint.total_bytes();
@@ -160,7 +126,7 @@ pub(crate) async fn load(files: ModelFiles, options: &LoadOptions) -> Result<Rer
 }
 
 /// A reranker but for its weights.
-struct Prepared {
+pub(crate) struct Prepared {
     name: String,
     config: ModelConfig,
     tokenizer: PairTokenizer,
@@ -171,20 +137,17 @@ struct Prepared {
 }
 
 impl Prepared {
-    async fn new(
+    pub(crate) fn new(
         name: String,
-        config_json: &[u8],
-        tokenizer_json: &[u8],
+        (config, tokenizer): (ModelConfig, PairTokenizer),
+        opened: OpenDevice,
         options: &LoadOptions,
     ) -> Result<Self, Error> {
-        let config = ModelConfig::from_json(config_json)?;
-        let tokenizer = PairTokenizer::from_bytes(tokenizer_json)?;
         check_tokenizer(&tokenizer, &config)?;
         let max_tokens = options.max_tokens.unwrap_or(usize::MAX).min(config.max_tokens());
         if max_tokens < tokenizer.special_tokens() + 2 {
             return Err(crate::request::option("max_tokens", max_tokens, "room for a query and a document"));
         }
-        let opened = crate::device::open(&options.device).await?;
         let precision = precision(&opened.info, options)?;
         let needed = weight_bytes(&config, precision);
         if opened.info.kind == DeviceKind::Cpu && !can_allocate(needed) {
@@ -193,7 +156,12 @@ impl Prepared {
         Ok(Self { name, config, tokenizer, max_tokens, precision, opened, options: options.clone() })
     }
 
-    async fn with_weights(
+    /// Takes the weights as they come.
+    pub(crate) fn weight_stream(&self) -> WeightStream {
+        WeightStream::new(self.config.clone(), self.precision, &self.opened.device)
+    }
+
+    pub(crate) async fn with_weights(
         self,
         model: impl Future<Output = Result<CrossEncoder, crossrank_model::ModelError>>,
         weight_bytes: u64,
@@ -205,6 +173,7 @@ impl Prepared {
             }
             result => result?,
         };
+        let own_window = if model.layout() == Layout::Flash { WindowRule::Jina } else { WindowRule::Cohere };
         Ok(Reranker {
             model,
             tokenizer,
@@ -213,7 +182,7 @@ impl Prepared {
                 buffer_bytes: opened.info.max_buffer_bytes.unwrap_or(u64::MAX),
             },
             summary: ModelSummary { name, config, max_tokens, weight_bytes, precision, device: opened.info },
-            window: options.window.unwrap_or(WindowRule::Cohere),
+            window: options.window.unwrap_or(own_window),
             languages: options.languages,
             rate: AtomicU64::new(0),
         })

@@ -6,7 +6,7 @@
 use std::sync::{LazyLock, Mutex};
 
 use crossrank::{
-    Control, Document, Error, Languages, LoadOptions, ModelStream, Precision, Request, Reranker,
+    Control, Description, Document, Error, Languages, LoadOptions, ModelStream, Precision, Request, Reranker,
     ScoreOptions, Warning, WindowRule,
 };
 
@@ -193,8 +193,11 @@ fn a_streamed_model_is_the_loaded_one_and_pauses_let_a_cancel_in() {
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
     let streamed = pollster::block_on(async {
         let options = LoadOptions::default();
-        let (config, tokenizer) = (read("config.json"), read("tokenizer.json"));
-        let mut stream = ModelStream::open("default", &config, &tokenizer, &options).await?;
+        let description = Description::HuggingFace {
+            config_json: read("config.json").into(),
+            tokenizer_json: read("tokenizer.json").into(),
+        };
+        let mut stream = ModelStream::open("default", Some(description), &options).await?;
         let weights = read("model.safetensors");
         stream.begin_file("model.safetensors", weights.len() as u64)?;
         weights.chunks(100_003).try_for_each(|piece| stream.push(piece))?;

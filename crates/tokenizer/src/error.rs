@@ -15,8 +15,8 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Cause>) -> Result<T, Ca
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenizerError {
-    /// `tokenizer.json` is damaged or of an unknown kind.
-    #[error("tokenizer.json cannot be read; download it again from the model's repository")]
+    /// `tokenizer.json`, or the vocabulary of a GGUF file, is damaged or of an unknown kind.
+    #[error("the tokenizer cannot be read; download it again from the model's repository")]
     Load(#[source] Cause),
     /// `tokenizer.json` does not say how a query and a document are joined.
     #[error(

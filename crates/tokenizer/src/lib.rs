@@ -9,11 +9,13 @@ mod no_decoder;
 mod normalizer;
 mod pair;
 mod piece_model;
+mod sentence_piece;
 mod truncation;
 mod unigram;
 mod windows;
 
 pub use error::TokenizerError;
 pub use pair::{PairIds, PairTokenizer};
+pub use sentence_piece::SentencePieceVocabulary;
 pub use truncation::{Limits, Truncation, truncated_lengths};
 pub use windows::{WindowRule, windows};

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A `tokenizers` pipeline around our model.
-type Tokenizer =
+pub(crate) type Tokenizer =
     TokenizerImpl<PieceModel, CheckedNormalizer, PreTokenizerWrapper, PostProcessorWrapper, NoDecoder>;
 
 /// Token ids of a (query, document) pair, special tokens included.
@@ -43,8 +43,10 @@ impl PairTokenizer {
     /// [`TokenizerError::Load`] for anything but a tokenizer, [`TokenizerError::NoPairTemplate`] for one
     /// that does not join pairs.
     pub fn from_bytes(tokenizer_json: &[u8]) -> Result<Self, TokenizerError> {
-        let mut tokenizer: Tokenizer =
-            caught(|| Ok(serde_json::from_slice(tokenizer_json)?)).map_err(TokenizerError::Load)?;
+        Self::of(caught(|| Ok(serde_json::from_slice(tokenizer_json)?)).map_err(TokenizerError::Load)?)
+    }
+
+    pub(crate) fn of(mut tokenizer: Tokenizer) -> Result<Self, TokenizerError> {
         tokenizer.with_truncation(None).map_err(TokenizerError::Load)?;
         tokenizer.with_padding(None);
         let template = Template::of(&tokenizer)?;

@@ -4,7 +4,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use crossrank_tokenizer::{Limits, PairIds, PairTokenizer, Truncation, WindowRule, windows};
+use crossrank_tokenizer::{
+    Limits, PairIds, PairTokenizer, SentencePieceVocabulary, TokenizerError, Truncation, WindowRule, windows,
+};
 use serde::Deserialize;
 
 const STRINGS: &str = include_str!("../../../tests/golden/tokenizer/strings.json");
@@ -85,9 +87,33 @@ fn given() -> Given {
     serde_json::from_str(STRINGS).unwrap()
 }
 
-/// Everything that the golden file of one tokenizer says.
 fn agrees_with_hugging_face(tokenizer_json: &[u8], golden: &str) {
-    let tokenizer = PairTokenizer::from_bytes(tokenizer_json).unwrap();
+    agrees(&PairTokenizer::from_bytes(tokenizer_json).unwrap(), golden);
+}
+
+/// The vocabulary of a `tokenizer.json` as a GGUF file carries it, which does not know the name of `<mask>`.
+fn sentence_piece(tokenizer_json: &[u8]) -> SentencePieceVocabulary {
+    let file: serde_json::Value = serde_json::from_slice(tokenizer_json).unwrap();
+    let mut pieces: Vec<(String, f64)> = serde_json::from_value(file["model"]["vocab"].clone()).unwrap();
+    let mask_id = pieces.len() as u32 - 1;
+    pieces[mask_id as usize] = (String::new(), 0.0);
+    let normalizer = &file["normalizer"];
+    let table = normalizer
+        .get("precompiled_charsmap")
+        .unwrap_or_else(|| &normalizer["normalizers"][0]["precompiled_charsmap"]);
+    SentencePieceVocabulary {
+        pieces,
+        precompiled_charsmap: base64::decode(table.as_str().unwrap()).unwrap(),
+        bos_id: 0,
+        pad_id: 1,
+        eos_id: 2,
+        unknown_id: 3,
+        mask_id: Some(mask_id),
+    }
+}
+
+/// Everything that the golden file of one tokenizer says.
+fn agrees(tokenizer: &PairTokenizer, golden: &str) {
     let golden: Golden = serde_json::from_str(golden).unwrap();
     assert_eq!(tokenizer.vocab_size(), golden.vocab_size);
     let given = given();
@@ -106,8 +132,8 @@ fn agrees_with_hugging_face(tokenizer_json: &[u8], golden: &str) {
     }
     assert_eq!(given.pairs.len(), golden.pairs.len());
     for ((query, document), expected) in given.pairs.iter().zip(&golden.pairs) {
-        pair_agrees(&tokenizer, (&query.text(), &document.text()), expected, &given.max_lengths);
-        jina_windows_agree(&tokenizer, (&query.text(), &document.text()), expected);
+        pair_agrees(tokenizer, (&query.text(), &document.text()), expected, &given.max_lengths);
+        jina_windows_agree(tokenizer, (&query.text(), &document.text()), expected);
     }
 }
 
@@ -156,6 +182,27 @@ fn a_tiny_unigram_in_the_form_of_bge_gives_the_golden_ids() {
 #[test]
 fn a_tiny_unigram_in_the_form_of_jina_gives_the_golden_ids() {
     agrees_with_hugging_face(TINY_JINA, TINY_JINA_IDS);
+}
+
+#[test]
+fn the_vocabulary_of_a_gguf_file_gives_the_golden_ids() {
+    agrees(&PairTokenizer::from_sentence_piece(sentence_piece(TINY_JINA)).unwrap(), TINY_JINA_IDS);
+}
+
+#[test]
+fn a_vocabulary_without_its_special_tokens_is_refused() {
+    let broken: [fn(&mut SentencePieceVocabulary); 4] = [
+        |vocabulary| vocabulary.pieces.clear(),
+        |vocabulary| vocabulary.eos_id = 1_000,
+        |vocabulary| vocabulary.unknown_id = u32::MAX,
+        |vocabulary| vocabulary.precompiled_charsmap.truncate(100),
+    ];
+    for change in broken {
+        let mut vocabulary = sentence_piece(TINY_JINA);
+        change(&mut vocabulary);
+        let error = PairTokenizer::from_sentence_piece(vocabulary).err().unwrap();
+        assert!(matches!(error, TokenizerError::Load(_)), "{error}");
+    }
 }
 
 #[test]
@@ -209,6 +256,7 @@ fn jina_reranker_v2_gives_the_golden_ids() {
     let path = "checkpoints/jina-reranker-v2-base-multilingual/tokenizer.json";
     if let Some(file) = shared("jina_reranker_v2_gives_the_golden_ids", path) {
         agrees_with_hugging_face(&file, JINA_IDS);
+        agrees(&PairTokenizer::from_sentence_piece(sentence_piece(&file)).unwrap(), JINA_IDS);
     }
 }
 

@@ -67,12 +67,17 @@ impl Engine {
         future_to_promise(async move {
             let request = from_js::<EngineRequest>(&request)?.into();
             let (on_progress, on_partial) = (watch.on_progress(), watch.on_partial());
-            let progress =
-                on_progress.as_ref().map(|callback| |progress: Progress| tell_progress(callback, progress));
-            let partial =
-                on_partial.as_ref().map(|callback| |results: Vec<Ranked>| give_partial(callback, &results));
             let (signal, cancel) = (watch.signal(), CancelToken::default());
             check(signal.as_ref(), &cancel);
+            let progress =
+                on_progress.as_ref().map(|callback| |progress: Progress| tell_progress(callback, progress));
+            let partial = on_partial.as_ref().map(|callback| {
+                |results: Vec<Ranked>| {
+                    give_partial(callback, &results);
+                    // The callback may have aborted the request.
+                    check(signal.as_ref(), &cancel);
+                }
+            });
             let pause = || Box::pin(events(signal.clone(), cancel.clone())) as _;
             let control = Control {
                 on_progress: progress.as_ref().map(|progress| progress as _),

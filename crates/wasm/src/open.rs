@@ -1,6 +1,6 @@
 //! From the bytes of a model's files to an engine.
 
-use crossrank::{DeviceChoice, Languages, LoadOptions, Precision, WindowRule};
+use crossrank::{Description, DeviceChoice, Languages, LoadOptions, Precision, WindowRule};
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -24,7 +24,7 @@ struct OpenOptions {
 #[wasm_bindgen]
 pub struct ModelStream(crossrank::ModelStream);
 
-/// Opens the device of a model whose small files are there.
+/// Opens the device of a model whose small files are there; without them the weights are one GGUF file.
 ///
 /// # Errors
 /// The codes of `crossrank::ModelStream::open`.
@@ -35,10 +35,14 @@ pub async fn open_model(
     tokenizer: Option<Vec<u8>>,
 ) -> Result<ModelStream, JsError> {
     let options: OpenOptions = from_js(&options)?;
-    let (Some(config), Some(tokenizer)) = (config, tokenizer) else {
-        return Err(JsError::invalid_input(
-            "the model has no config.json and tokenizer.json; add both files",
-        ));
+    let description = match (config, tokenizer) {
+        (Some(config), Some(tokenizer)) => {
+            Some(Description::HuggingFace { config_json: config.into(), tokenizer_json: tokenizer.into() })
+        }
+        (None, None) => None,
+        _ => {
+            return Err(JsError::invalid_input("config.json and tokenizer.json go together; add both files"));
+        }
     };
     let load = LoadOptions {
         device: device(),
@@ -46,7 +50,8 @@ pub async fn open_model(
         memory_budget_bytes: options.memory_budget_bytes,
         window: match options.window.as_deref() {
             Some("jina") => Some(WindowRule::Jina),
-            _ => Some(WindowRule::Cohere),
+            Some(_) => Some(WindowRule::Cohere),
+            None => None,
         },
         languages: match options.languages.as_deref() {
             Some("en") => Languages::English,
@@ -54,7 +59,7 @@ pub async fn open_model(
         },
         max_tokens: options.max_tokens,
     };
-    Ok(ModelStream(crossrank::ModelStream::open(options.name, &config, &tokenizer, &load).await?))
+    Ok(ModelStream(crossrank::ModelStream::open(options.name, description, &load).await?))
 }
 
 #[wasm_bindgen]

@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::Context;
+use crossrank::Description;
 use crossrank_model::ModelConfig;
 
 use crate::cli::ConvertArguments;
@@ -16,14 +17,17 @@ pub(crate) fn run(arguments: &ConvertArguments) -> anyhow::Result<()> {
         return Err(InputError::Exists { path: weights.display().to_string() }.into());
     }
     let files = crate::model::locate(&arguments.model, &arguments.network)?.files;
+    let Description::HuggingFace { config_json, tokenizer_json } = &files.description else {
+        return Err(InputError::Gguf { model: arguments.model.clone() }.into());
+    };
     // Refused here rather than when the copy is loaded.
-    ModelConfig::from_json(&files.config_json).map_err(crossrank::Error::from)?;
+    ModelConfig::from_json(config_json).map_err(crossrank::Error::from)?;
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     // Under another name until it is whole: a copy that was interrupted does not load.
     let partial = out.join("model.safetensors.partial");
     let precision = arguments.quantize.into();
     let report = crate::quantized_copy::write(&files.checkpoint, &files.name, precision, &partial)?;
-    for (name, bytes) in [("config.json", &files.config_json), ("tokenizer.json", &files.tokenizer_json)] {
+    for (name, bytes) in [("config.json", config_json), ("tokenizer.json", tokenizer_json)] {
         fs::write(out.join(name), bytes).with_context(|| format!("cannot write {name}"))?;
     }
     fs::rename(&partial, &weights).with_context(|| format!("cannot rename {}", partial.display()))?;
