@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
-# The one door: ./build.sh run | test [--all] | check
+# The one door: ./build.sh run | test [--all] | check | wasm | pkg | demo | bench
 set -euo pipefail
 cd "$(dirname "$0")"
+. tools/web.sh
 
 usage() {
   cat <<'TEXT'
 ./build.sh run            build (CPU only) and rerank a sample with the embedded model
 ./build.sh test [--all]   every test, GPU tests on Mesa's software Vulkan; --all adds the heavy ones
 ./build.sh check          formatting and lints
+./build.sh wasm [cpu|gpu] the WebAssembly modules, in web/dist/wasm, and their sizes
+./build.sh pkg            the npm package, in pkg/
+./build.sh demo           the npm package and the demo page, served on this machine [--port 8000]
+./build.sh bench web      the npm package beside transformers.js in Chromium: tests/bench/web/README.md
 TEXT
 }
 
@@ -28,16 +33,24 @@ run() {
   "${CARGO_TARGET_DIR:-target}/release/crossrank" rerank --sample
 }
 
+# Installs Debian's packages if it may, else says that WHAT needs them. Never removes another package for them.
+install_debian() { # WHAT PACKAGE...
+  local what=$1
+  shift
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "apt-get install $*"
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends --no-remove "$@" >/dev/null
+  else
+    echo "build.sh: $what needs $* (Debian: apt-get install $*)" >&2
+    return 1
+  fi
+}
+
 # Mesa's lavapipe computes Vulkan on the CPU: the GPU path is tested on every machine that has it.
 need_lavapipe() {
   [ "$(uname)" = Linux ] || return 0
-  compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' >/dev/null && return 0
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    say "apt-get install mesa-vulkan-drivers"
-    apt-get update -qq && apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers >/dev/null
-  else
-    echo "build.sh: GPU tests need mesa-vulkan-drivers (Debian: apt-get install mesa-vulkan-drivers)" >&2
-  fi
+  compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' >/dev/null ||
+    install_debian "the GPU tests" mesa-vulkan-drivers || true
 }
 
 # Names an interpreter with the packages of FILE, in an environment that is made once; empty if it cannot be.
@@ -60,24 +73,36 @@ python_tests() {
   done
 }
 
-# Counts of every test program in a log of cargo and unittest: name, run, passed, skipped, failed.
+# Counts of every test program in a log of cargo, unittest, vitest and node: name, run, passed, skipped, failed.
 table() {
   awk '
+    function count(word) { return match($0, "[0-9]+ " word) ? substr($0, RSTART, RLENGTH) + 0 : 0 }
+    # Tests that a web runner itself skipped; those that only printed why are among the passed.
+    function skip(number) { passed[suite] += number; native[suite] += number }
     /^ *Running / { suite = $0; sub(/^ *Running (unittests )?/, "", suite); sub(/ \(.*\/?deps\//, " ", suite)
                     split(suite, part, " "); file = part[1]; name = part[2]; sub(/(-[0-9a-f]+)?\)$/, "", name)
                     kind = (file == "src/main.rs") ? " (program)" : (file ~ /^src\//) ? " (unit)" : ""
                     suite = name kind }
     /^ *Doc-tests / { suite = $2 " (doc)" }
-    /skipped: / { skipped[suite]++ }
+    /skipped: / { skipped[suite]++; said[suite]++ }
     /^Ran [0-9]+ tests? in / { order[++n] = suite; passed[suite] = $2 }
     /^FAILED \(/ { match($0, /(failures|errors)=[0-9]+/); bad = substr($0, RSTART, RLENGTH); sub(/.*=/, "", bad)
                    failed[suite] = bad; passed[suite] -= bad }
     /^test result: / { if ($4 + $6 > 0) { order[++n] = suite; passed[suite] = $4; failed[suite] = $6 } }
+    /^ *Tests +[0-9]/ { order[++n] = suite; passed[suite] = count("passed"); failed[suite] = count("failed")
+                        skip(count("skipped")) }
+    /^(ℹ|#) pass [0-9]+$/ { order[++n] = suite; passed[suite] = $3 }
+    /^(ℹ|#) (fail|cancelled) [0-9]+$/ { failed[suite] += $3 }
+    /^(ℹ|#) skipped [0-9]+$/ { skip($3) }
     END { printf "%-28s %5s %7s %8s %7s\n", "suite", "run", "passed", "skipped", "failed"
-          for (i = 1; i <= n; i++) { s = order[i]; p = passed[s] - skipped[s]
+          for (i = 1; i <= n; i++) { s = order[i]
+            if (native[s] > skipped[s]) skipped[s] = native[s]
+            if (native[s] && !said[s]) silent = silent "\n" s " skipped tests without saying why"
+            p = passed[s] - skipped[s]
             printf "%-28s %5d %7d %8d %7d\n", s, passed[s] + failed[s], p, skipped[s], failed[s]
             P += p; S += skipped[s]; F += failed[s] }
-          printf "%d passed, %d failed, %d skipped\n", P, F, S }' "$1"
+          printf "%d passed, %d failed, %d skipped%s\n", P, F, S, silent
+          exit silent != "" }' "$1"
 }
 
 # On CI a test may be skipped only if tests/skips.txt names it with its reason.
@@ -108,9 +133,11 @@ tests() {
   grep -q '^test result: ' "$log" || { echo "build.sh: the tests did not compile" >&2; return 1; }
   say "python -m unittest"
   python_tests 2>&1 | tee -a "$log" | grep -E '^(FAIL|ERROR|skipped|error)' || true
+  say "web"
+  web_tests 2>&1 | tee -a "$log"
   printf '\n'
   grep -oE 'skipped: .*' "$log" | sort -u || true
-  table "$log"
+  table "$log" || status=1
   ! grep -qE '^test result: FAILED|^error: ' "$log" || status=1
   [ "${CI:-}" != true ] || refuse_unlisted_skips "$log" || status=1
   return $status
@@ -119,6 +146,7 @@ tests() {
 check() {
   say "cargo fmt --check"
   cargo fmt --all -- --check
+  cargo fmt --manifest-path tools/bindgen/Cargo.toml -- --check
   say "cargo clippy"
   cargo clippy --release --locked --workspace --all-targets --features crossrank-cli/gpu -- -D warnings
 }
@@ -127,5 +155,9 @@ case "${1:-}" in
   run) need_rust; run ;;
   test) need_rust; tests "${2:-}" ;;
   check) need_rust; check ;;
+  wasm) need_rust; wasm "${2:-}" ;;
+  pkg) need_rust; package ;;
+  demo) need_rust; demo "${@:2}" ;;
+  bench) [ "${2:-}" = web ] || { usage; exit 2; }; need_rust; bench_web "${@:3}" ;;
   *) usage; exit 2 ;;
 esac

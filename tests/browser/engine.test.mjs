@@ -2,15 +2,12 @@
 import assert from "node:assert/strict";
 import { createReadStream, existsSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
 import { extname, join, normalize } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { launchChromium, noChromium } from "./chromium.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const { chromium } = createRequire(join(ROOT, "web/package.json"))("playwright-core");
-const CHROMIUM = process.env.CROSSRANK_CHROMIUM ?? "/usr/bin/chromium";
-const FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 const TYPES = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
 const FIXTURES = {
   xlmr: ["model.safetensors"],
@@ -20,10 +17,8 @@ const FIXTURES = {
   "xlmr-small-embeddings": ["model.safetensors"],
 };
 
-const missing = [CHROMIUM, ...["cpu", "gpu"].map((kind) => join(ROOT, `web/dist/wasm/crossrank_${kind}.wasm`))].filter(
-  (file) => !existsSync(file),
-);
-const skip = missing.length ? `${missing.join(", ")} missing` : false;
+const missing = ["cpu", "gpu"].map((kind) => join(ROOT, `web/dist/wasm/crossrank_${kind}.wasm`)).filter((file) => !existsSync(file));
+const skip = noChromium || (missing.length > 0 && `${missing.join(", ")} missing`);
 if (skip) console.log(`skipped: browser_engine: ${skip}`);
 
 let server, browser;
@@ -39,7 +34,7 @@ before(async () => {
     createReadStream(file).pipe(response);
   });
   await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  browser = await launchChromium();
 });
 after(async () => {
   await browser?.close();

@@ -1,0 +1,141 @@
+# shellcheck shell=bash disable=SC2054,SC2119,SC2120
+# The web part of build.sh: two WebAssembly modules, the npm package, the demo page, and their tests.
+
+web_target="${CARGO_TARGET_DIR:-target}/web"
+
+# What browsers have had since 2023. Features must be named: `--all-features` writes what they refuse.
+wasm_opt=(web/node_modules/.bin/wasm-opt -O3 --enable-simd --enable-bulk-memory --enable-bulk-memory-opt
+  --enable-sign-ext --enable-mutable-globals --enable-nontrapping-float-to-int --enable-reference-types
+  --enable-multivalue --strip-debug --strip-producers)
+
+has_node() {
+  command -v node >/dev/null && [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ]
+}
+
+need_npm_packages() {
+  has_node || { echo "build.sh: Node is missing or older than 20; install it from https://nodejs.org" >&2; return 1; }
+  # A linked folder belongs to another tree: npm ci would empty it there.
+  [ -L web/node_modules ] || [ web/node_modules/.package-lock.json -nt web/package-lock.json ] && return 0
+  say "npm ci"
+  (cd web && npm ci --ignore-scripts --no-audit --no-fund --prefer-offline >&2)
+}
+
+# Sets cargo_wasm and wasm_flags. Where rustup cannot add the target, Debian's compiler, which comes with the
+# source of the standard library, builds that too.
+need_wasm() {
+  cargo_wasm=(cargo build)
+  # Messages of panics name source files: the same on every machine, so that the modules are too.
+  wasm_flags=(-Ctarget-feature=+simd128 "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=crates")
+  [ ! -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ] || return 0
+  if command -v rustup >/dev/null; then
+    say "rustup target add wasm32-unknown-unknown"
+    rustup target add wasm32-unknown-unknown >&2 && return 0
+  fi
+  need_debian_wasm && return 0
+  echo "build.sh: the WebAssembly target is missing; run: rustup target add wasm32-unknown-unknown" >&2
+  return 1
+}
+
+need_debian_wasm() {
+  local llvm source=/usr/lib/rustlib/src/rust
+  [ -e /usr/bin/cargo ] && [ -e "$source/library/Cargo.toml" ] ||
+    install_debian "building for WebAssembly" rustc-web cargo-web rust-web-src || return 1
+  llvm=$(/usr/bin/rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+  command -v "wasm-ld-$llvm" >/dev/null || install_debian "linking WebAssembly" "lld-$llvm" || return 1
+  cargo_wasm=(env RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc
+    "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-$llvm" /usr/bin/cargo build -Zbuild-std=std,panic_abort)
+  wasm_flags+=("--remap-path-prefix=$source=rust" "--remap-path-prefix=$(readlink -f "$source")=rust")
+}
+
+# A folder for each module: they share a file name, and each would link the other's again.
+wasm_module() { # cpu|gpu
+  local folder="$web_target/$1" built optimized
+  built="$folder/wasm32-unknown-unknown/web/crossrank_wasm.wasm"
+  say "cargo build --profile web --target wasm32-unknown-unknown -p crossrank-wasm --features $1"
+  CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${wasm_flags[*]}") "${cargo_wasm[@]}" --locked --profile web \
+    --target wasm32-unknown-unknown --target-dir "$folder" -p crossrank-wasm --no-default-features --features "$1"
+  # wasm-opt takes minutes: not again for the same module and tools.
+  optimized="$folder/optimized-$(cat "$built" tools/bindgen/src/main.rs tools/bindgen/Cargo.lock \
+    web/node_modules/binaryen/package.json - <<< "${wasm_opt[*]}" | cksum | cut -d ' ' -f 1)"
+  [ -e "$optimized/ready" ] || optimize "$1" "$built" "$optimized"
+  mkdir -p web/dist/wasm
+  cp "$optimized/crossrank_$1.js" "$optimized/crossrank_$1.wasm" web/dist/wasm/
+}
+
+optimize() { # cpu|gpu MODULE FOLDER
+  local name="crossrank_$1"
+  say "wasm-bindgen and wasm-opt $name"
+  rm -rf "${3%-*}"-*
+  mkdir -p "$3"
+  cargo build --quiet --release --locked --manifest-path tools/bindgen/Cargo.toml --target-dir "$web_target/tools"
+  "$web_target/tools/release/crossrank-bindgen" "$2" "$name" "$3"
+  "${wasm_opt[@]}" "$3/${name}_bg.wasm" -o "$3/$name.wasm"
+  rm "$3/${name}_bg.wasm"
+  touch "$3/ready"
+}
+
+wasm() { # [cpu|gpu]
+  need_npm_packages
+  need_wasm
+  local module modules=(cpu gpu)
+  case "${1:-}" in
+    '') ;;
+    cpu | gpu) modules=("$1") ;;
+    *) usage; exit 2 ;;
+  esac
+  for module in "${modules[@]}"; do wasm_module "$module"; done
+  printf '\n'
+  node tools/wasm-sizes.mjs web/dist/wasm
+}
+
+# pkg/ is the npm package: `npm pack` and `npm publish` work in it.
+package() {
+  local script
+  wasm
+  say "tsc"
+  # What has no source any more must not be shipped.
+  find web/dist -type f ! -name 'crossrank_*' -delete
+  for script in web/scripts/*.mjs; do [ ! -e "$script" ] || node "$script"; done
+  web/node_modules/.bin/tsc -p web
+  node tools/package.mjs
+}
+
+demo() { # [--port NUMBER]
+  package
+  node web/demo/build.mjs
+  exec node web/demo/serve.mjs "$@"
+}
+
+bench_web() { # [--only speed,loading,gpu,large] [--rounds 5] [--documents 50] [--out FOLDER]
+  need_chromium
+  package
+  node tests/bench/web/bench.mjs "$@"
+}
+
+need_chromium() {
+  [ -e "${CROSSRANK_CHROMIUM:-/usr/bin/chromium}" ] ||
+    { [ "$(uname)" = Linux ] && install_debian "the browser tests" chromium; }
+}
+
+# Each prints its counts, which `table` reads, and a line that begins with "error: " where something failed.
+web_tests() {
+  echo "     Running web (deps/web)"
+  if ! (need_npm_packages && need_wasm); then
+    echo "skipped: web: Node, its packages or the WebAssembly target cannot be had"
+    return 0
+  fi
+  export NO_COLOR=1
+  ./build.sh pkg || { echo "error: ./build.sh pkg"; return 0; }
+  echo "     Running vitest (deps/web:vitest)"
+  (cd web && npx --no-install vitest run) || echo "error: vitest"
+  browser_tests
+  echo "     Running tests/package (deps/web:package)"
+  node --test --test-reporter=spec tests/package/*.test.mjs || echo "error: tests/package"
+}
+
+browser_tests() {
+  compgen -G 'tests/browser/*.test.mjs' >/dev/null || return 0
+  echo "     Running tests/browser (deps/web:browser)"
+  need_chromium || { echo "skipped: browser: Chromium is missing; install it or set CROSSRANK_CHROMIUM"; return 0; }
+  node --test --test-reporter=spec --test-concurrency=1 tests/browser/*.test.mjs || echo "error: tests/browser"
+}

@@ -1,0 +1,76 @@
+import { RerankError } from "./errors.js";
+import type { WasmModule } from "./wasm/surface.js";
+
+/** The two WebAssembly modules: one computes on the CPU, one on the GPU. */
+export type ModuleKind = "cpu" | "gpu";
+
+/** Modules in use, by the address of their script. A module's memory stays until the page or worker ends. */
+const modules = new Map<string, Promise<WasmModule>>();
+/** How many of an address have stopped: a script's instance cannot be had anew but at another address. */
+const stopped = new Map<string, number>();
+
+/**
+ * Loads a module, once.
+ *
+ * @param folder where the modules lie, if not beside this script
+ * @throws `network` if it cannot be fetched, `device_unavailable` if this machine cannot run it, `out_of_memory`.
+ */
+export function loadModule(kind: ModuleKind, folder?: string): Promise<WasmModule> {
+  const [script, binary] = addresses(kind, folder);
+  const loaded = modules.get(script.href) ?? start(script, binary);
+  modules.set(script.href, loaded);
+  loaded.catch(() => modules.delete(script.href));
+  return loaded;
+}
+
+/** A module that stopped in the middle of its work is of no more use: the next load starts a fresh one. */
+export function discardModule(kind: ModuleKind, folder?: string): void {
+  const [{ href }] = addresses(kind, folder);
+  if (modules.delete(href)) stopped.set(href, (stopped.get(href) ?? 0) + 1);
+}
+
+function addresses(kind: ModuleKind, folder: string | undefined): [script: URL, binary: URL] {
+  if (folder !== undefined) {
+    const base = folder.endsWith("/") ? folder : `${folder}/`;
+    return [new URL(`crossrank_${kind}.js`, base), new URL(`crossrank_${kind}.wasm`, base)];
+  }
+  // Written out: bundlers find files by this form.
+  return kind === "cpu"
+    ? [new URL("./wasm/crossrank_cpu.js", import.meta.url), new URL("./wasm/crossrank_cpu.wasm", import.meta.url)]
+    : [new URL("./wasm/crossrank_gpu.js", import.meta.url), new URL("./wasm/crossrank_gpu.wasm", import.meta.url)];
+}
+
+async function start(script: URL, binary: URL): Promise<WasmModule> {
+  const count = stopped.get(script.href);
+  const address = count === undefined ? script.href : `${script.href}?${count}`;
+  try {
+    const module = await importScript<WasmModule>(address);
+    await module.default({ module_or_path: binary.protocol === "file:" ? await readFile(binary) : binary });
+    return module;
+  } catch (cause) {
+    throw startError(binary, cause);
+  }
+}
+
+function startError(binary: URL, cause: unknown): RerankError {
+  const problem = cause instanceof Error ? cause.message : String(cause);
+  if (cause instanceof WebAssembly.CompileError || cause instanceof WebAssembly.LinkError) {
+    const hint = "WebAssembly with SIMD must be allowed: a Content-Security-Policy needs 'wasm-unsafe-eval'";
+    return new RerankError("device_unavailable", `${binary.href} does not run here: ${problem}`, hint, { cause });
+  }
+  if (cause instanceof RangeError) {
+    return new RerankError("out_of_memory", `${binary.href} cannot be started: ${problem}`, "close other pages", { cause });
+  }
+  const hint = "serve crossrank_cpu.* and crossrank_gpu.* beside the script, or pass their folder's address as `wasm`";
+  return new RerankError("network", `${binary.href} cannot be loaded: ${problem}`, hint, { cause });
+}
+
+/** Node cannot fetch `file:` addresses. */
+async function readFile(address: URL): Promise<Uint8Array<ArrayBuffer>> {
+  const { readFile } = await importScript<typeof import("node:fs/promises")>("node:fs/promises");
+  return new Uint8Array(await readFile(address));
+}
+
+/** An import that bundlers leave as it is. */
+const importScript = <T>(address: string): Promise<T> =>
+  import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ address) as Promise<T>;
