@@ -23,7 +23,7 @@ function folder(path, below) {
   return Object.fromEntries(names.map((name) => [below + name, readFileSync(at(path + name))]));
 }
 
-/** The package below /dist/, a model of three small layers in /tiny/, and the scripts of the tests' pages. */
+/** The package below /dist/, small models in /tiny/ and /gguf/, a model of the latter as Hugging Face has it in /f16/, and the scripts of the tests' pages. */
 function siteFiles() {
   const { exports } = JSON.parse(readFileSync(at("web/package.json"), "utf8"));
   const address = (entry) => exports[entry].default.replace("./", "/");
@@ -32,6 +32,9 @@ function siteFiles() {
     ...folder("web/dist/", "/dist/"),
     ...folder("tests/golden/model/xlmr/", "/tiny/"),
     "/tiny/tokenizer.json": readFileSync(at("tests/golden/tokenizer/tiny-xlmr-bge.json")),
+    ...folder("tests/golden/gguf/", "/gguf/"),
+    ...folder("tests/golden/model/xlmr-f16/", "/f16/"),
+    "/f16/tokenizer.json": readFileSync(at("tests/golden/tokenizer/tiny-xlmr-jina.json")),
     ...Object.fromEntries(["in-page", "watched-worker", "watched"].map((name) => [`/${name}.mjs`, readFileSync(at(`tests/browser/${name}.mjs`))])),
     "/page.html": `<!doctype html><title>test</title><link rel="icon" href="data:,">
       <script type="importmap">${JSON.stringify({ imports })}</script><script type="module" src="/in-page.mjs"></script>`,
