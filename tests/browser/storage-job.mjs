@@ -46,7 +46,13 @@ export async function run({ choice, cache = "auto", baseUrl, abortAt, abortAfter
   }
   const ms = Math.round(performance.now() - begun);
   const msAfterAbort = abortedAt === undefined ? undefined : Math.round(performance.now() - abortedAt);
+  if (abortedAt !== undefined) await released();
   return { ...result, opened: sink.opened, received: sink.received, hashes: sink.hashes?.(), events, ms, msAfterAbort };
+}
+
+/** What an aborted delivery still writes is there when it lets go of its files; a page that is closed before loses it. */
+async function released() {
+  while ((await navigator.locks.query()).held.length > 0) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 if (globalThis.WorkerGlobalScope) {

@@ -343,12 +343,14 @@ describe("storage in Chromium", { skip: noChromium }, () => {
   });
 
   describe("room", () => {
-    async function withQuota(quotaSize, job, init) {
-      const page = await openPage(context, init);
-      const session = await context.newCDPSession(page);
-      await session.send("Storage.overrideQuotaForOrigin", { origin: site.address, quotaSize });
-      const answer = await runIn(page, job);
-      await session.send("Storage.overrideQuotaForOrigin", { origin: site.address });
+    /** A browser that tells how little room there is; Chromium tells every page of 10 GiB. */
+    const telling = (quota) => `{
+      const estimate = async () => ({ quota: ${quota}, usage: 0 });
+      Object.defineProperty(StorageManager.prototype, "estimate", { value: estimate });
+    }`;
+    async function withQuota(quota, job) {
+      const page = await openPage(context, telling(quota));
+      const answer = await runIn(page, job, false);
       await page.close();
       return answer;
     }
@@ -375,12 +377,8 @@ describe("storage in Chromium", { skip: noChromium }, () => {
 
     for (const cache of ["auto", "cache-storage"]) {
       test(`that runs out on the way is no error, and nothing is left of it (${cache})`, async () => {
-        // A browser that promises more than it gives, as one does with a full disk.
-        const lie = () => {
-          const estimate = async () => ({ quota: 1e12, usage: 0 });
-          Object.defineProperty(StorageManager.prototype, "estimate", { value: estimate });
-        };
-        const page = await openPage(context, lie);
+        // As with a full disk, more is promised than there is.
+        const page = await openPage(context, telling(1e12));
         const session = await context.newCDPSession(page);
         await session.send("Storage.overrideQuotaForOrigin", { origin: site.address, quotaSize: 10_000_000 });
         const answer = await runIn(page, { choice: model(), cache }, false);
