@@ -180,7 +180,7 @@ mod tests {
     struct Blocks {
         form: String,
         bytes: Vec<u8>,
-        values: Vec<f64>,
+        values: Vec<f32>,
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
             form.decode(&bytes, &[], &mut found);
             assert_eq!(found.len(), values.len());
             for (&found, expected) in found.iter().zip(values) {
-                assert_eq!(f64::from(found), expected, "{form:?}");
+                assert_eq!(found, expected, "{form:?}");
             }
             assert!(form.has_finite_scales(&bytes));
         }

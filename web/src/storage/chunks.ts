@@ -4,7 +4,10 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 /** Bytes of a stream that are read at once. */
 const CHUNK_BYTES = 1 << 18;
 
-/** Waits for a read: longer than that, and it may fail. */
+/** Readers in use. Chromium forgets a file's stream that only waits for its reader, which then waits for ever. */
+const readers = new Set<{ cancel(): Promise<void> }>();
+
+/** Waits for a read, or fails where it takes too long. */
 type Patience = <T>(read: Promise<T>) => Promise<T>;
 
 /**
@@ -15,7 +18,8 @@ export async function* chunksOf(
   stream: ReadableStream<Bytes>,
   wait: Patience = (read) => read,
 ): AsyncGenerator<Bytes, void, undefined> {
-  const { read, cancel } = open(stream);
+  const { reader, read } = open(stream);
+  readers.add(reader);
   try {
     for (;;) {
       const { done, value } = await wait(read());
@@ -24,7 +28,8 @@ export async function* chunksOf(
     }
   } finally {
     // Not awaited: a stream that is stuck would hold up its reader, too.
-    cancel().catch(() => {});
+    reader.cancel().catch(() => {});
+    readers.delete(reader);
   }
 }
 
@@ -37,10 +42,10 @@ function open(stream: ReadableStream<Bytes>) {
       if (value) buffer = value.buffer;
       return { done, value };
     };
-    return { read, cancel: () => reader.cancel() };
+    return { reader, read };
   } catch {
     const reader = stream.getReader();
-    return { read: () => reader.read(), cancel: () => reader.cancel() };
+    return { reader, read: () => reader.read() };
   }
 }
 

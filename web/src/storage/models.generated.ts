@@ -110,6 +110,7 @@ export const MODELS: readonly KnownModel[] = [
     name: "bge-v2-m3-q8",
     aliases: [
       "bge-reranker-v2-m3-Q8_0",
+      "gpustack/bge-reranker-v2-m3-GGUF",
     ],
     repo: "gpustack/bge-reranker-v2-m3-GGUF",
     revision: "3093af03b1a635e67b084b1d8c03c5f5e020fd05",
@@ -181,6 +182,7 @@ export const MODELS: readonly KnownModel[] = [
     name: "jina-v2-q8",
     aliases: [
       "jina-reranker-v2-base-multilingual-Q8_0",
+      "gpustack/jina-reranker-v2-base-multilingual-GGUF",
     ],
     repo: "gpustack/jina-reranker-v2-base-multilingual-GGUF",
     revision: "09a0e5b9f3d193a4f1e771ba6ceccdf1153d3a9a",
