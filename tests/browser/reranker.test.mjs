@@ -55,7 +55,8 @@ rerankerTest("info says what was loaded and where it runs", async () => {
   });
   assert.match(info.dtype, /^(f32|q8)$/);
   assert.equal(weightBytes, 34_457_964);
-  assert.ok(keptBytes >= weightBytes && keptBytes < 4 * weightBytes, `${keptBytes} bytes`);
+  // Integers stay integers: all of the file but its header.
+  assert.ok(keptBytes > 0.99 * weightBytes && keptBytes < weightBytes, `${keptBytes} bytes`);
 });
 
 rerankerTest("an answer has Cohere's shape, an id of its own, and what it cost", async () => {
