@@ -69,7 +69,11 @@ async function listKept() {
     const files = {};
     const root = await navigator.storage.getDirectory();
     for await (const [, folder] of root.entries()) {
-      for await (const [name, file] of folder.entries()) files[name] = (await file.getFile()).size;
+      for await (const [name, entry] of folder.entries()) {
+        // Another page may be writing: what is gone by now is not kept.
+        const file = await entry.getFile().catch(() => undefined);
+        if (file) files[name] = file.size;
+      }
     }
     for (const name of await caches.keys()) {
       for (const request of await (await caches.open(name)).keys()) files[request.url] = -1;

@@ -20,7 +20,7 @@ const PARTS = { speed, loading, gpu, large };
 
 const { values: flags } = parseArgs({
   options: {
-    only: { type: "string", default: Object.keys(PARTS).join() },
+    only: { type: "string", default: "speed,loading,gpu" },
     models: { type: "string", default: Object.keys(MODELS).join() },
     rounds: { type: "string", default: "5" },
     documents: { type: "string", default: "50" },

@@ -11,6 +11,8 @@ import { megabytes, table } from "./table.mjs";
 const LOADS = [
   { model: "jina-full", device: "wasm", dtype: "f32", tokens: 200 },
   { model: "bge-full", device: "wasm", dtype: "q8", tokens: 200 },
+  { model: "jina-gguf", file: "model.gguf", device: "wasm", dtype: "f32", tokens: 200 },
+  { model: "bge-gguf", file: "model.gguf", device: "wasm", dtype: "f32", tokens: 200 },
   // SwiftShader is slow: a short pair, and one visit.
   { model: "jina-full", device: "webgpu", dtype: "f32", tokens: 32, once: true },
 ];
@@ -19,7 +21,7 @@ export async function large({ server }) {
   const loads = [];
   for (const each of LOADS) {
     console.error(`${each.model} on ${each.device}`);
-    const fileBytes = statSync(join(makeModel(each.model), "ours/model.safetensors")).size;
+    const fileBytes = statSync(join(makeModel(each.model), "ours", each.file ?? "model.safetensors")).size;
     loads.push({ ...each, fileBytes, ...(await load(server, each)) });
   }
   return { title: "Large files: peak memory beside the bytes kept", markdown: describe(loads), loads };

@@ -1,10 +1,10 @@
 """The models of the web benchmark: for us a checkpoint, for the peer an ONNX graph of the same f32 weights.
 
-    python make_models.py {default,jina,small-2,small-4,jina-full,bge-full} FOLDER
+    python make_models.py {default,jina,small-2,small-4,jina-full,bge-full,jina-gguf,bge-gguf} FOLDER
 
 FOLDER/ours gets config.json, tokenizer.json and model.safetensors, FOLDER/peer what transformers.js reads.
-`default` is models/default with its quantized weights multiplied out; the others are random. The two full-size
-ones are for ours alone. Needs numpy and onnx.
+`default` is models/default with its quantized weights multiplied out; the others are random. The full-size
+ones are for ours alone; those in GGUF hold the same weights in Q8_0. Needs numpy, onnx and gguf.
 """
 
 import argparse
@@ -20,7 +20,7 @@ TESTS = Path(__file__).parents[2]
 sys.path.insert(0, str(TESTS / "golden/model"))
 import make_full_size  # noqa: E402
 
-DTYPES = {"F32": numpy.float32, "I8": numpy.int8, "U8": numpy.uint8}
+DTYPES = {"F32": numpy.float32, "BF16": numpy.uint16, "I8": numpy.int8, "U8": numpy.uint8}
 RANDOM = {  # shape, stored dtype, changes to the configuration
     "jina": ("jina-v2", "f32", {"vocab_size": 4000}),
     "small-2": ("minilm-l12", "f32", {"num_hidden_layers": 2}),
@@ -28,7 +28,8 @@ RANDOM = {  # shape, stored dtype, changes to the configuration
     "jina-full": ("jina-v2", "bf16", {}),
     "bge-full": ("bge-m3", "f32", {}),
 }
-FULL_SIZE = ("jina-full", "bge-full")
+GGUF = {"jina-gguf": "jina-full", "bge-gguf": "bge-full"}
+FULL_SIZE = ("jina-full", "bge-full", *GGUF)
 
 
 def read(path):
@@ -40,7 +41,9 @@ def read(path):
     stored = {}
     for name, entry in header.items():
         begin, end = (start + offset for offset in entry["data_offsets"])
-        stored[name] = numpy.frombuffer(data[begin:end].tobytes(), DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        values = numpy.frombuffer(data[begin:end].tobytes(), DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        is_half = entry["dtype"] == "BF16"
+        stored[name] = (values.astype(numpy.uint32) << 16).view(numpy.float32) if is_half else values
     scales = {name: stored.pop(f"{name}_scale") for name in list(stored) if f"{name}_scale" in stored}
     for name, scale in scales.items():
         assert stored[name].dtype == numpy.int8, f"{name}: only q8 is multiplied out"
@@ -78,6 +81,24 @@ def make_random(name, folder):
     make_full_size.write(folder / "model.safetensors", list(make_full_size.tensors(config, names)), dtype, 1)
 
 
+def make_gguf(name, folder):
+    sys.path.insert(0, str(TESTS / "golden/gguf"))
+    import layout  # not before it is needed: the others do without gguf
+
+    make_random(GGUF[name], folder)
+    config = json.loads((folder / "config.json").read_text())
+    pieces = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    # As many pieces as the real vocabulary has; no text holds those that are added.
+    added = [[f"\u2581\ue000{number}", -20.0] for number in range(config["vocab_size"] - len(pieces))]
+    pieces = [*pieces[:-1], *added, pieces[-1]]
+    writer = layout.open_writer(folder / "model.gguf", name, config)
+    layout.add_vocabulary(writer, config, pieces, layout.kinds_of(len(pieces)))
+    for tensor, value in read(folder / "model.safetensors").items():
+        layout.add_tensor(writer, config, tensor, value, layout.Type.Q8_0, layout.Type.Q8_0)
+    layout.finish(writer)
+    (folder / "model.safetensors").unlink()
+
+
 def make_peer(ours, folder):
     """What transformers.js reads: its tokenizer class and model type must be named."""
     import onnx_graph  # not before it is needed: the full-size models do without onnx
@@ -99,13 +120,15 @@ def make_peer(ours, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=["default", *RANDOM])
+    parser.add_argument("name", choices=["default", *RANDOM, *GGUF])
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
     ours, peer = arguments.folder / "ours", arguments.folder / "peer"
     ours.mkdir(parents=True, exist_ok=True)
     if arguments.name == "default":
         make_default(ours)
+    elif arguments.name in GGUF:
+        make_gguf(arguments.name, ours)
     else:
         make_random(arguments.name, ours)
     if arguments.name not in FULL_SIZE:

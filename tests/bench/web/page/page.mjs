@@ -7,10 +7,10 @@ const sides = new Map();
 const script = (path, counted) => new URL(counted ? `/counted${path}` : path, location.href);
 
 /** Our npm package, whose worker is its own. */
-async function openOurs({ model, device, dtype = "f32", counted }) {
+async function openOurs({ model, file = "", device, dtype = "f32", counted }) {
   const { Reranker } = await import("/package/index.js");
   const worker = counted ? { worker: script("/package/worker.js", true) } : {};
-  const reranker = await Reranker.load(new URL(`/models/${model}/ours/`, location.href), { device, dtype, ...worker });
+  const reranker = await Reranker.load(new URL(`/models/${model}/ours/${file}`, location.href), { device, dtype, ...worker });
   return {
     info: reranker.info,
     rerank: async ({ query, documents }) => {
