@@ -47,6 +47,12 @@ impl Keep {
         Tensor::from_data(data, (&self.device, dtype))
     }
 
+    /// Sends what was uploaded on its way: a GPU's queue would hold the data of many matrices beside them.
+    fn uploaded(&self) {
+        // A failure is that of the next operation, too, which reports it.
+        let _ = self.device.flush();
+    }
+
     /// What a tensor of `role` is rounded to.
     pub(crate) fn precision(&self, role: Role) -> Precision {
         match (role, self.precision) {
@@ -236,6 +242,7 @@ impl Weights {
             (_, Kept::Floats(values)) => {
                 self.bytes += (values.len() * keep.compute_dtype().size()) as u64;
                 let matrix = keep.matrix(values, [rows.count, rows.width]);
+                keep.uploaded();
                 self.matrices.insert(name, Matrix::Float(Box::new(matrix)));
             }
         }
