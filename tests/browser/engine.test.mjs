@@ -1,14 +1,14 @@
 // Both WebAssembly modules in Chromium against Hugging Face transformers: run `./build.sh wasm` first.
 import assert from "node:assert/strict";
-import { createReadStream, existsSync } from "node:fs";
-import { createServer } from "node:http";
-import { extname, join, normalize } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { launchChromium, noChromium } from "./chromium.mjs";
+import { filesOf, serve } from "./server.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const TYPES = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
+const WATCHED = join(ROOT, "tests/browser/watched.mjs");
 const FIXTURES = {
   xlmr: ["model.safetensors"],
   "xlmr-flash": ["model.safetensors"],
@@ -24,21 +24,17 @@ if (skip) console.log(`skipped: browser_engine: ${skip}`);
 let server, browser;
 before(async () => {
   if (skip) return;
-  server = createServer((request, response) => {
-    const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
-    const file = join(ROOT, normalize(path));
-    if (path === "/") return response.setHeader("content-type", "text/html").end("<!doctype html><title>engine</title>");
-    if (path === "/favicon.ico") return response.writeHead(204).end();
-    if (!existsSync(file)) return response.writeHead(404).end();
-    response.setHeader("content-type", TYPES[extname(file)] ?? "application/octet-stream");
-    createReadStream(file).pipe(response);
+  const folders = ["web/dist/wasm/", "tests/golden/", "models/default/"];
+  server = await serve({
+    ...Object.assign({}, ...folders.map((folder) => filesOf(join(ROOT, folder), `/${folder}`))),
+    "/tests/browser/engine.mjs": readFileSync(join(ROOT, "tests/browser/engine.mjs")),
+    "/page.html": '<!doctype html><title>engine</title><link rel="icon" href="data:,">',
   });
-  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
   browser = await launchChromium();
 });
 after(async () => {
   await browser?.close();
-  server?.close();
+  await server?.close();
 });
 
 /** Runs `work` in a fresh page whose console must stay silent; `work` gets the argument. */
@@ -48,18 +44,9 @@ async function inPage(work, argument) {
   const complaints = [];
   page.on("console", (message) => complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(String(error)));
-  // Every kernel that runs is counted where the browser starts it.
-  await page.addInitScript(() => {
-    globalThis.dispatches = 0;
-    const { prototype } = globalThis.GPUComputePassEncoder ?? { prototype: {} };
-    const { dispatchWorkgroups } = prototype;
-    prototype.dispatchWorkgroups = function (...groups) {
-      globalThis.dispatches += 1;
-      return dispatchWorkgroups.apply(this, groups);
-    };
-  });
+  await page.addInitScript({ path: WATCHED });
   try {
-    await page.goto(`http://127.0.0.1:${server.address().port}/`);
+    await page.goto(`${server.address}/page.html`);
     const result = await page.evaluate(work, argument);
     assert.deepEqual(complaints, []);
     return result;
@@ -103,7 +90,7 @@ engine_test("the gpu module computes on SwiftShader, passes its self-test and gi
     await module.selfTest("f32");
     const worst = {};
     for (const [fixture, weights] of fixtures) worst[fixture] = await goldenLogits(module, fixture, weights);
-    return { adapter: `${info.vendor} ${info.architecture} ${info.description}`, worst, dispatches };
+    return { adapter: `${info.vendor} ${info.architecture} ${info.description}`, worst, dispatches: watched.dispatches };
   }, Object.entries(FIXTURES).filter(([fixture]) => fixture === "xlmr" || fixture === "bert"));
   console.log(`${adapter}: ${dispatches} dispatches, ${JSON.stringify(worst)}`);
   assert.match(adapter, /swiftshader/i);

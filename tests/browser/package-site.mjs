@@ -1,9 +1,10 @@
 // The package as it was built, on a server of its own, and pages that use it.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { launchChromium, noChromium } from "./chromium.mjs";
-import { serve } from "./server.mjs";
+import { filesOf, serve } from "./server.mjs";
 
 const at = (path) => new URL(`../../${path}`, import.meta.url);
 const isBuilt = (kind) => existsSync(at(`web/dist/wasm/crossrank_${kind}.wasm`)) && existsSync(at("web/dist/index.js"));
@@ -18,10 +19,7 @@ export function packageTests(name, kind = "cpu", missing = false) {
   return (title, body) => test(title, { skip, timeout: 300_000 }, body);
 }
 
-function folder(path, below) {
-  const names = readdirSync(at(path), { recursive: true }).filter((name) => statSync(at(path + name)).isFile());
-  return Object.fromEntries(names.map((name) => [below + name, readFileSync(at(path + name))]));
-}
+const folder = (path, prefix) => filesOf(fileURLToPath(at(path)), prefix);
 
 /** The package below /dist/, small models in /tiny/ and /gguf/, a model of the latter as Hugging Face has it in /f16/, and the scripts of the tests' pages. */
 function siteFiles() {

@@ -1,6 +1,8 @@
 // A file server for tests that misbehaves on request, and remembers what it was asked.
 import { createHash } from "node:crypto";
+import { readFileSync, readdirSync, statSync } from "node:fs";
 import { createServer } from "node:http";
+import { join, relative, sep } from "node:path";
 
 /**
  * How one path is served. Without anything: whole, with Range, Content-Length, ETag and Last-Modified.
@@ -22,6 +24,16 @@ import { createServer } from "node:http";
  */
 
 const CHUNK_BYTES = 1 << 16;
+
+/** The paths of all files below a folder. */
+export const filesBelow = (folder) =>
+  readdirSync(folder, { recursive: true })
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path).isFile());
+
+/** The files below a folder for `serve`, by their addresses below `prefix`. */
+export const filesOf = (folder, prefix = "/") =>
+  Object.fromEntries(filesBelow(folder).map((path) => [prefix + relative(folder, path).split(sep).join("/"), readFileSync(path)]));
 
 /**
  * Serves `files` by path (`/models/a/config.json`), on a port of its own.

@@ -6,7 +6,8 @@ import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { launchChromium, noChromium } from "../browser/chromium.mjs";
 import { importTool, manifest, MODEL, prepare, program, project, run, toolPath } from "./project.mjs";
-import { filesBelow, serveFolder, visit } from "./site.mjs";
+import { filesBelow } from "../browser/server.mjs";
+import { serveFolder, visit } from "./site.mjs";
 
 /** The order of fixtures/question.js: the answer, then the other document on Berlin. */
 const BEST = [1, 3];

@@ -1,21 +1,12 @@
 // A folder over HTTP, and what a visitor's Chromium asked for.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join, relative, sep } from "node:path";
-import { serve } from "../browser/server.mjs";
+import { filesOf, serve } from "../browser/server.mjs";
 
 const RANKED_MS = 60_000;
 
-/** The paths of all files below a folder. */
-export const filesBelow = (folder) =>
-  readdirSync(folder, { recursive: true })
-    .map((name) => join(folder, name))
-    .filter((path) => statSync(path).isFile());
-
 /** Serves a folder, its index.html at `/`; `headers` go with every answer. */
 export async function serveFolder(folder, headers) {
-  const address = (path) => `/${relative(folder, path).split(sep).join("/")}`;
-  const files = Object.fromEntries(filesBelow(folder).map((path) => [address(path), readFileSync(path)]));
+  const files = filesOf(folder);
   const site = await serve({ ...files, "/": files["/index.html"] }, { headers });
   site.set("/", { headers: { "content-type": "text/html" } });
   return site;
