@@ -23,18 +23,14 @@ export interface LoadWatch {
   onProgress?: ((event: ProgressEvent) => void) | undefined;
 }
 
-/** A loaded model, wherever it runs. It takes one call at a time. */
-export interface Session {
+/**
+ * A loaded model, wherever it runs. It takes one call at a time; calls reject with the engine's errors, with
+ * `device_lost` where another session may succeed, and with the signal's reason.
+ */
+export interface Session extends Pick<Engine, "rerank" | "computeScore"> {
   readonly info: ModelInfo;
   /** Whether it can take another call. */
   readonly alive: boolean;
-  /** @throws the engine's errors, `device_lost` where another session may succeed, and the signal's reason. */
-  rerank(request: EngineRequest, watch: Watch): Promise<EngineResponse>;
-  computeScore(
-    pairs: [string, string][],
-    maxLength: number | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<EnginePairScore[]>;
   close(): void;
 }
 

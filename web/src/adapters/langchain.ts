@@ -1,12 +1,10 @@
 import type { Callbacks } from "@langchain/core/callbacks/manager";
 import { Document, type DocumentInterface } from "@langchain/core/documents";
 import { BaseDocumentCompressor } from "@langchain/core/retrievers/document_compressors";
-import type { RerankRequest, RerankResult } from "../types.js";
-import { type LazyRanker, rankerOf, type RerankerChoice } from "./lazy.js";
+import type { RerankResult } from "../types.js";
+import { type LazyRanker, rankerOf, type RequestOptions, requestOptions, type RerankerChoice } from "./lazy.js";
 
 export type { Ranker, RerankerChoice } from "./lazy.js";
-
-type RequestOptions = Pick<RerankRequest, "topN" | "maxTokensPerDoc" | "minScore" | "deadlineMs">;
 
 /** `topN` is 3 without it, as in LangChain's `CohereRerank`; `null` keeps all. */
 export type CrossrankRerankOptions = RerankerChoice & RequestOptions;
@@ -18,13 +16,12 @@ export type CrossrankRerankOptions = RerankerChoice & RequestOptions;
 export class CrossrankRerank extends BaseDocumentCompressor {
   readonly topN: number | null;
   private readonly ranker: LazyRanker;
-  private readonly options: RequestOptions;
+  private readonly options: ReturnType<typeof requestOptions>;
 
   constructor(options: CrossrankRerankOptions) {
     super();
-    const { topN = 3, maxTokensPerDoc = null, minScore = null, deadlineMs = null } = options;
-    this.topN = topN;
-    this.options = { topN, maxTokensPerDoc, minScore, deadlineMs };
+    this.options = requestOptions(options, 3);
+    this.topN = this.options.topN;
     this.ranker = rankerOf(options);
   }
 

@@ -15,6 +15,15 @@ export type RerankerChoice =
       load?: LoadOptions;
     };
 
+/** What an adapter asks of every request; `topN: null` keeps all. */
+export type RequestOptions = Pick<RerankRequest, "topN" | "maxTokensPerDoc" | "minScore" | "deadlineMs">;
+
+/** What a request takes of an adapter's options, which have more; `best` results without `topN`. */
+export function requestOptions(options: RequestOptions, best: number) {
+  const { topN = best, maxTokensPerDoc = null, minScore = null, deadlineMs = null } = options;
+  return { topN, maxTokensPerDoc, minScore, deadlineMs };
+}
+
 /** A ranker that loads its model with the first request. */
 export interface LazyRanker extends Ranker {
   /** Frees what was loaded; the next request loads it again. */

@@ -3,12 +3,9 @@ import type { BaseNodePostprocessor } from "@llamaindex/core/postprocessor";
 import { MetadataMode, type NodeWithScore } from "@llamaindex/core/schema";
 import { extractText } from "@llamaindex/core/utils";
 import { RerankError } from "../errors.js";
-import type { RerankRequest } from "../types.js";
-import { type LazyRanker, rankerOf, type RerankerChoice } from "./lazy.js";
+import { type LazyRanker, rankerOf, type RequestOptions, requestOptions, type RerankerChoice } from "./lazy.js";
 
 export type { Ranker, RerankerChoice } from "./lazy.js";
-
-type RequestOptions = Pick<RerankRequest, "topN" | "maxTokensPerDoc" | "minScore" | "deadlineMs">;
 
 /** `topN` is 2 without it, as in LlamaIndex's `CohereRerank`; `null` keeps all. */
 export type CrossrankRerankOptions = RerankerChoice & RequestOptions;
@@ -17,12 +14,11 @@ export type CrossrankRerankOptions = RerankerChoice & RequestOptions;
 export class CrossrankRerank implements BaseNodePostprocessor {
   readonly topN: number | null;
   private readonly ranker: LazyRanker;
-  private readonly options: RequestOptions;
+  private readonly options: ReturnType<typeof requestOptions>;
 
   constructor(options: CrossrankRerankOptions) {
-    const { topN = 2, maxTokensPerDoc = null, minScore = null, deadlineMs = null } = options;
-    this.topN = topN;
-    this.options = { topN, maxTokensPerDoc, minScore, deadlineMs };
+    this.options = requestOptions(options, 2);
+    this.topN = this.options.topN;
     this.ranker = rankerOf(options);
   }
 
