@@ -9,8 +9,7 @@ mkdirSync(`${root}/pkg`, { recursive: true });
 // The folder itself stays: a server or a test may be in it.
 for (const name of readdirSync(`${root}/pkg`)) rmSync(`${root}/pkg/${name}`, { recursive: true });
 cpSync(`${root}/web/dist`, `${root}/pkg/dist`, { recursive: true });
-const readme = existsSync(`${root}/web/README.md`) ? "web/README.md" : "README.md";
-cpSync(`${root}/${readme}`, `${root}/pkg/README.md`);
+cpSync(`${root}/web/README.md`, `${root}/pkg/README.md`);
 for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) cpSync(`${root}/${licence}`, `${root}/pkg/${licence}`);
 writeFileSync(`${root}/pkg/package.json`, `${JSON.stringify(manifest, null, 2)}\n`);
 
