@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::ModelError;
 use crate::form::Form;
-use crate::gguf_names::{is_fused, to_hugging_face};
+use crate::gguf_names::{layout_of, to_hugging_face};
 use crate::header::{MAX_HEADER_BYTES, damaged};
 use crate::tensor_list::Entry;
 
@@ -249,7 +249,7 @@ fn place(
     length: u64,
 ) -> Result<Vec<(String, Entry)>, String> {
     infos.sort_by_key(|info| info.offset);
-    let fused = is_fused(infos.iter().map(|info| info.name.as_str()));
+    let layout = layout_of(infos.iter().map(|info| info.name.as_str()));
     let mut names = HashSet::new();
     let mut position = 0_u64;
     let mut tensors = Vec::new();
@@ -263,7 +263,7 @@ fn place(
         let (Some(shape), Some(range_end)) = (shape, data_start.checked_add(end)) else {
             return Err(format!("tensor `{}` is larger than this machine's memory", info.name));
         };
-        let (name, shape) = to_hugging_face(info.name, shape, fused);
+        let (name, shape) = to_hugging_face(info.name, shape, layout);
         if !names.insert(name.clone()) {
             return Err(format!("tensor `{name}` is there twice"));
         }

@@ -21,6 +21,12 @@ pub(crate) struct FileHeader {
     pub(crate) gguf: Option<GgufMetadata>,
 }
 
+impl From<GgufHeader> for FileHeader {
+    fn from(GgufHeader { metadata, tensors }: GgufHeader) -> Self {
+        Self { metadata: HashMap::new(), tensors, gguf: Some(metadata) }
+    }
+}
+
 /// A safetensors header.
 ///
 /// The crate's own type counts bits in `usize`, which in WebAssembly ends at half a gigabyte.
@@ -48,9 +54,7 @@ pub(crate) fn read_header(file: &str, source: &dyn WeightSource) -> Result<FileH
     if start.starts_with(MAGIC) {
         let bytes = read(0..source.len().min(MAX_HEADER_BYTES))?;
         let header = GgufHeader::read(file, &bytes, source.len())?;
-        let header = header.ok_or_else(|| damaged(file, "its header is too long".to_owned()))?;
-        let GgufHeader { metadata, tensors } = header;
-        return Ok(FileHeader { metadata: HashMap::new(), tensors, gguf: Some(metadata) });
+        return header.map(Into::into).ok_or_else(|| damaged(file, "its header is too long".to_owned()));
     }
     let data_start = data_start(file, &start)?;
     let header: Header = serde_json::from_slice(&read(8..data_start)?)

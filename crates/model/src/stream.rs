@@ -104,8 +104,7 @@ impl WeightStream {
     ) -> Result<(), ModelError> {
         self.begin_file(name, length)?;
         let Some(mut file) = self.file.take() else { return Ok(()) };
-        let header = FileHeader { metadata: HashMap::new(), tensors: header.tensors, gguf: None };
-        file.ahead = self.plan(&file, header)?;
+        file.ahead = self.plan(&file, header.into())?;
         self.advance(&mut file)?;
         self.file = Some(file);
         Ok(())

@@ -44,13 +44,10 @@ impl Keep {
             DType::F16 => TensorData::new(values.into_iter().map(f16::from_f32).collect(), shape),
             _ => TensorData::new(values, shape),
         };
-        Tensor::from_data(data, (&self.device, dtype))
-    }
-
-    /// Sends what was uploaded on its way: a GPU's queue would hold the data of many matrices beside them.
-    fn uploaded(&self) {
-        // A failure is that of the next operation, too, which reports it.
+        let matrix = Tensor::from_data(data, (&self.device, dtype));
+        // A GPU's queue would hold the data of many matrices beside them. The next operation reports a failure.
         let _ = self.device.flush();
+        matrix
     }
 
     /// What a tensor of `role` is rounded to.
@@ -242,7 +239,6 @@ impl Weights {
             (_, Kept::Floats(values)) => {
                 self.bytes += (values.len() * keep.compute_dtype().size()) as u64;
                 let matrix = keep.matrix(values, [rows.count, rows.width]);
-                keep.uploaded();
                 self.matrices.insert(name, Matrix::Float(Box::new(matrix)));
             }
         }
