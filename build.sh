@@ -9,9 +9,10 @@ usage() {
 ./build.sh run            build (CPU only) and rerank a sample with the embedded model
 ./build.sh test [--all]   every test, GPU tests on Mesa's software Vulkan; --all adds the heavy ones
 ./build.sh check          formatting and lints
-./build.sh wasm [cpu|gpu] the WebAssembly modules, in web/dist/wasm, and their sizes
+./build.sh wasm [NAME]     the WebAssembly modules, or one of cpu, cpu_relaxed and gpu, in web/dist/wasm, and their sizes
 ./build.sh pkg            the npm package, in pkg/
 ./build.sh demo           the npm package and the demo page, served on this machine [--port 8000]
+./build.sh bench native   the program on the CPU beside ONNX Runtime: tests/bench/README.md
 ./build.sh bench web      the npm package beside transformers.js in Chromium: tests/bench/web/README.md
 TEXT
 }
@@ -143,6 +144,15 @@ tests() {
   return $status
 }
 
+bench_native() { # the flags of tests/bench/native.py
+  local python
+  python=$(python_with tests/requirements-reference.txt)
+  [ -n "$python" ] || { echo "build.sh: ONNX Runtime, torch or transformers cannot be installed" >&2; return 1; }
+  say "cargo build --release -p crossrank-cli"
+  cargo build --release --locked -p crossrank-cli
+  "$python" tests/bench/native.py --program "${CARGO_TARGET_DIR:-target}/release/crossrank" "$@"
+}
+
 check() {
   say "cargo fmt --check"
   cargo fmt --all -- --check
@@ -158,6 +168,11 @@ case "${1:-}" in
   wasm) need_rust; wasm "${2:-}" ;;
   pkg) need_rust; package ;;
   demo) need_rust; demo "${@:2}" ;;
-  bench) [ "${2:-}" = web ] || { usage; exit 2; }; need_rust; bench_web "${@:3}" ;;
+  bench)
+    case "${2:-}" in
+      native) need_rust; bench_native "${@:3}" ;;
+      web) need_rust; bench_web "${@:3}" ;;
+      *) usage; exit 2 ;;
+    esac ;;
   *) usage; exit 2 ;;
 esac

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2054,SC2119,SC2120
-# The web part of build.sh: two WebAssembly modules, the npm package, the demo page, and their tests.
+# The web part of build.sh: three WebAssembly modules, the npm package, the demo page, and their tests.
 
 web_target="${CARGO_TARGET_DIR:-target}/web"
 
@@ -25,7 +25,7 @@ need_npm_packages() {
 need_wasm() {
   cargo_wasm=(cargo build)
   # Messages of panics name source files: the same on every machine, so that the modules are too.
-  wasm_flags=(-Ctarget-feature=+simd128 "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=crates")
+  wasm_flags=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=crates")
   [ ! -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ] || return 0
   if command -v rustup >/dev/null; then
     say "rustup target add wasm32-unknown-unknown"
@@ -48,12 +48,14 @@ need_debian_wasm() {
 }
 
 # A folder for each module: they share a file name, and each would link the other's again.
-wasm_module() { # cpu|gpu
-  local folder="$web_target/$1" built optimized
+wasm_module() { # cpu|cpu_relaxed|gpu
+  local folder="$web_target/$1" built optimized instructions=+simd128 wasm_opt=("${wasm_opt[@]}")
+  [ "$1" != cpu_relaxed ] || { instructions+=,+relaxed-simd wasm_opt+=(--enable-relaxed-simd); }
   built="$folder/wasm32-unknown-unknown/web/crossrank_wasm.wasm"
-  say "cargo build --profile web --target wasm32-unknown-unknown -p crossrank-wasm --features $1"
-  CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${wasm_flags[*]}") "${cargo_wasm[@]}" --locked --profile web \
-    --target wasm32-unknown-unknown --target-dir "$folder" -p crossrank-wasm --no-default-features --features "$1"
+  say "cargo build --profile web --target wasm32-unknown-unknown -p crossrank-wasm --features ${1%_*} # $instructions"
+  CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "-Ctarget-feature=$instructions"$'\x1f'"${wasm_flags[*]}") \
+    "${cargo_wasm[@]}" --locked --profile web --target wasm32-unknown-unknown --target-dir "$folder" \
+    -p crossrank-wasm --no-default-features --features "${1%_*}"
   # wasm-opt takes minutes: not again for the same module and tools.
   optimized="$folder/optimized-$(cat "$built" tools/bindgen/src/main.rs tools/bindgen/Cargo.lock \
     web/node_modules/binaryen/package.json - <<< "${wasm_opt[*]}" | cksum | cut -d ' ' -f 1)"
@@ -62,7 +64,7 @@ wasm_module() { # cpu|gpu
   cp "$optimized/crossrank_$1.js" "$optimized/crossrank_$1.wasm" web/dist/wasm/
 }
 
-optimize() { # cpu|gpu MODULE FOLDER
+optimize() { # cpu|cpu_relaxed|gpu MODULE FOLDER
   local name="crossrank_$1"
   say "wasm-bindgen and wasm-opt $name"
   rm -rf "${3%-*}"-*
@@ -74,13 +76,13 @@ optimize() { # cpu|gpu MODULE FOLDER
   touch "$3/ready"
 }
 
-wasm() { # [cpu|gpu]
+wasm() { # [cpu|cpu_relaxed|gpu]
   need_npm_packages
   need_wasm
-  local module modules=(cpu gpu)
+  local module modules=(cpu cpu_relaxed gpu)
   case "${1:-}" in
     '') ;;
-    cpu | gpu) modules=("$1") ;;
+    cpu | cpu_relaxed | gpu) modules=("$1") ;;
     *) usage; exit 2 ;;
   esac
   for module in "${modules[@]}"; do wasm_module "$module"; done

@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Rerank(RerankArguments),
     Score(ScoreArguments),
     Tokenize(TokenizeArguments),
+    Bench(BenchArguments),
     Models(ModelsArguments),
     Pull(PullArguments),
     Convert(ConvertArguments),
@@ -142,6 +143,28 @@ pub(crate) struct TokenizeArguments {
 const TOKENIZE_EXAMPLES: &str = "Examples:
   crossrank tokenize --pairs pairs.jsonl
   echo '[\"berlin population\",\"Berlin has 3.5 million inhabitants.\"]' | crossrank tokenize --pairs -";
+
+/// Measure how fast this machine scores (query, document) pairs
+///
+/// One line of JSON: the machine's device, the seconds of every round, pairs and GFLOP per second of the best one.
+#[derive(Debug, Args)]
+#[command(after_long_help = BENCH_EXAMPLES)]
+pub(crate) struct BenchArguments {
+    #[command(flatten)]
+    pub(crate) pairs: PairArguments,
+    /// Rounds that are timed, after one that is not
+    #[arg(long, env = "CROSSRANK_ROUNDS", value_name = "N", default_value = "5")]
+    pub(crate) rounds: std::num::NonZeroUsize,
+    /// Print the logits, too
+    #[arg(long, env = "CROSSRANK_LOGITS", value_parser = FalseyValueParser::new())]
+    pub(crate) logits: bool,
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+}
+
+const BENCH_EXAMPLES: &str = "Examples:
+  crossrank bench --pairs pairs.jsonl --device gpu
+  crossrank bench --pairs pairs.jsonl --device cpu --dtype q8 --threads 4";
 
 #[derive(Debug, Args)]
 pub(crate) struct PairArguments {

@@ -96,8 +96,9 @@ fn a_gguf_file_is_a_model_that_scores_and_is_not_converted() {
     assert_eq!(found.len(), 2);
     let kept = json_lines(&stdout(&["score", "--pairs", "-", "--model", gguf, "--dtype", "q8"], PAIRS));
     let kept: Vec<f64> = kept.iter().map(|line| line["logit"].as_f64().unwrap()).collect();
-    // The same integers, multiplied out at another time.
-    assert_close(&kept, &found, 1e-5);
+    // Activations in 7 bits; these random weights, with attention as peaked as it gets, magnify them.
+    assert_close(&kept, &found, 0.5);
+    assert_ne!(kept, found);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let convert = ["convert", gguf, "--quantize", "q4", "--out", out.to_str().unwrap()];

@@ -235,7 +235,7 @@ badInputTest("modules that are not there, or are none, fail the load and say whe
   site.visit(async (page) => {
     const nowhere = await page.evaluate(() => failure(() => loadTiny({ wasm: "/nowhere/" })));
     assertTyped(nowhere, "network", "no modules");
-    site.server.set("/dist/wasm/crossrank_cpu.wasm", { body: "not WebAssembly", headers: { "content-type": "application/wasm" } });
+    site.server.set("/dist/wasm/crossrank_cpu_relaxed.wasm", { body: "not WebAssembly", headers: { "content-type": "application/wasm" } });
     const broken = await page.evaluate(() => failure(() => loadTiny()));
     assertTyped(broken, "device_unavailable", "a module that is none");
     site.server.reset();

@@ -7,7 +7,7 @@ const bytes = async (address) => {
 };
 const json = async (address) => (await fetch(address)).json();
 
-/** The module `cpu` or `gpu`, started. */
+/** The module `cpu`, `cpu_relaxed` or `gpu`, started. */
 export async function start(kind) {
   const module = await import(`/web/dist/wasm/crossrank_${kind}.js`);
   await module.default({ module_or_path: `/web/dist/wasm/crossrank_${kind}.wasm` });
@@ -55,6 +55,14 @@ function wordTokenizer({ vocab, bos, eos, bert }) {
     },
   };
   return new TextEncoder().encode(JSON.stringify(tokenizer));
+}
+
+/** Logits of the default model for pairs of texts. */
+export async function defaultLogits(module, dtype, pairs) {
+  const engine = await load(module, "/models/default", ["model.safetensors"], { dtype });
+  const scores = await engine.computeScore(pairs, undefined, undefined);
+  engine.free();
+  return scores.map(({ logit }) => logit);
 }
 
 /** The largest relative difference of a fixture's logits, |Δ| / max(1, |logit|). */

@@ -1,4 +1,4 @@
-// Both WebAssembly modules in Chromium against Hugging Face transformers: run `./build.sh wasm` first.
+// The WebAssembly modules in Chromium against Hugging Face transformers: run `./build.sh wasm` first.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ const FIXTURES = {
   "xlmr-small-embeddings": ["model.safetensors"],
 };
 
-const missing = ["cpu", "gpu"].map((kind) => join(ROOT, `web/dist/wasm/crossrank_${kind}.wasm`)).filter((file) => !existsSync(file));
+const missing = ["cpu", "cpu_relaxed", "gpu"].map((kind) => join(ROOT, `web/dist/wasm/crossrank_${kind}.wasm`)).filter((file) => !existsSync(file));
 const skip = noChromium || (missing.length > 0 && `${missing.join(", ")} missing`);
 if (skip) console.log(`skipped: browser_engine: ${skip}`);
 
@@ -57,16 +57,37 @@ async function inPage(work, argument) {
 
 const engine_test = (name, run) => test(name, { skip, timeout: 300_000 }, run);
 
-for (const [fixture, weights] of Object.entries(FIXTURES)) {
-  engine_test(`the cpu module gives transformers' logits of ${fixture}`, async () => {
-    const worst = await inPage(async ([fixture, weights]) => {
-      const { start, goldenLogits } = await import("/tests/browser/engine.mjs");
-      return goldenLogits(await start("cpu"), fixture, weights);
-    }, [fixture, weights]);
-    console.log(`${fixture}: largest relative difference ${worst.toExponential(1)}`);
-    assert.ok(worst <= 2e-5, `${worst}`);
-  });
+for (const module of ["cpu", "cpu_relaxed"]) {
+  for (const [fixture, weights] of Object.entries(FIXTURES)) {
+    engine_test(`the module ${module} gives transformers' logits of ${fixture}`, async () => {
+      const worst = await inPage(async ([module, fixture, weights]) => {
+        const { start, goldenLogits } = await import("/tests/browser/engine.mjs");
+        return goldenLogits(await start(module), fixture, weights);
+      }, [module, fixture, weights]);
+      console.log(`${module}, ${fixture}: largest relative difference ${worst.toExponential(1)}`);
+      assert.ok(worst <= 2e-5, `${worst}`);
+    });
+  }
 }
+
+engine_test("products of integers are close to those of floats, and closer to each other in both modules", async () => {
+  const sentences = [
+    "The city has 3.7 million people.", "A river crosses the old town.", "Rice keeps for four days in the refrigerator.",
+    "The museum opens at nine and closes at six.", "Berlin grew by forty thousand people a year.", "Trains leave every hour.",
+  ];
+  const pairs = ["How many people live in Berlin?", "When does the museum open?"].flatMap((query) =>
+    sentences.map((_, first) => [query, [...sentences.slice(first), ...sentences.slice(0, first)].slice(0, 1 + (first % 4)).join(" ")]));
+  const [floats, integers, relaxed] = await inPage(async (pairs) => {
+    const { start, defaultLogits } = await import("/tests/browser/engine.mjs");
+    const [plain, relaxed] = [await start("cpu"), await start("cpu_relaxed")];
+    return [await defaultLogits(plain, "f32", pairs), await defaultLogits(plain, "q8", pairs), await defaultLogits(relaxed, "q8", pairs)];
+  }, pairs);
+  const apart = (left, right) => Math.max(...left.map((logit, index) => Math.abs(logit - right[index])));
+  console.log(`q8: at most ${apart(integers, floats).toFixed(3)} from f32, ${apart(integers, relaxed).toFixed(3)} between the modules`);
+  assert.ok(apart(integers, floats) > 0 && apart(integers, floats) <= 0.5);
+  // Both multiply the same integers, unless a last bit of f32 before them decides how one is rounded.
+  assert.ok(apart(integers, relaxed) <= 0.1);
+});
 
 for (const [name, tokenizer] of [
   ["tiny-xlmr-bge", "/tests/golden/tokenizer/tiny-xlmr-bge.json"],

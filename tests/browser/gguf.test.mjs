@@ -40,12 +40,10 @@ ggufTest("one GGUF file scores as the checkpoint and the tokenizer that it was m
     assert.deepEqual([info.name, info.vocabSize, info.maxTokens, info.weightBytes], ["xlmr-f16", 1000, 128, gguf("xlmr-f16").length]);
   }));
 
-ggufTest("integers score the same multiplied out and kept, and as a file that was picked", () =>
+ggufTest("integers score the same from an address and as a file that was picked", () =>
   site.visit(async (page) => {
     for (const name of ["xlmr-q8_0", "xlmr-flash-q4_0"]) {
       const { logits } = await score(page, `/gguf/${name}.gguf`, { dtype: "f32" });
-      const kept = await score(page, `/gguf/${name}.gguf`, { dtype: "q8" });
-      assertClose(kept.logits, logits, 1e-6);
       const picked = await page.evaluateHandle(async (name) => [new File([await (await fetch(`/gguf/${name}.gguf`)).blob()], `${name}.gguf`)], name);
       assertClose((await score(page, picked)).logits, logits, 1e-6);
     }

@@ -84,10 +84,10 @@ gpuTest("by name, on the page: SwiftShader computes what WebAssembly does; lost,
 
 gpuTest("`auto`, in a worker, takes what tells of itself as a real GPU; when it dies with its worker another is started", () =>
   site.visit(async (page) => {
-    const expected = await rankOnCpu(page, "q8");
-    await load(page, { dtype: "q8", device: "auto", worker: "/watched-worker.mjs?real" });
+    const expected = await rankOnCpu(page, "q4");
+    await load(page, { dtype: "q4", device: "auto", worker: "/watched-worker.mjs?real" });
     const first = await rank(page);
-    assert.deepEqual([first.info.device, first.info.adapter, first.info.dtype, first.info.deviceNote], ["webgpu", "a pretended GPU", "q8", undefined]);
+    assert.deepEqual([first.info.device, first.info.adapter, first.info.dtype, first.info.deviceNote], ["webgpu", "a pretended GPU", "q4", undefined]);
     assertSameLogits(first.results, expected);
     assert.ok((await seen(page)).dispatches > 30);
 

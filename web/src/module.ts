@@ -1,7 +1,7 @@
 import { RerankError } from "./errors.js";
 import type { WasmModule } from "./wasm/surface.js";
 
-/** The two WebAssembly modules: one computes on the CPU, one on the GPU. */
+/** What a WebAssembly module computes on. */
 export type ModuleKind = "cpu" | "gpu";
 
 /** Modules in use, by the address of their script. A module's memory stays until the page or worker ends. */
@@ -29,15 +29,32 @@ export function discardModule(kind: ModuleKind, folder?: string): void {
   if (modules.delete(href)) stopped.set(href, (stopped.get(href) ?? 0) + 1);
 }
 
+/** A module of one function that is `i8x16.relaxed_swizzle` of two vectors: valid where relaxed SIMD is there. */
+const RELAXED_SIMD = new Uint8Array([
+  ...[0, 97, 115, 109, 1, 0, 0, 0], // "\0asm", version 1
+  ...[1, 5, 1, 96, 0, 1, 123], // a type: nothing to v128
+  ...[3, 2, 1, 0], // a function of it
+  ...[10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11],
+]);
+
 function addresses(kind: ModuleKind, folder: string | undefined): [script: URL, binary: URL] {
+  const name = kind === "cpu" && WebAssembly.validate(RELAXED_SIMD) ? "cpu_relaxed" : kind;
   if (folder !== undefined) {
     const base = folder.endsWith("/") ? folder : `${folder}/`;
-    return [new URL(`crossrank_${kind}.js`, base), new URL(`crossrank_${kind}.wasm`, base)];
+    return [new URL(`crossrank_${name}.js`, base), new URL(`crossrank_${name}.wasm`, base)];
   }
   // Written out: bundlers find files by this form.
-  return kind === "cpu"
-    ? [new URL("./wasm/crossrank_cpu.js", import.meta.url), new URL("./wasm/crossrank_cpu.wasm", import.meta.url)]
-    : [new URL("./wasm/crossrank_gpu.js", import.meta.url), new URL("./wasm/crossrank_gpu.wasm", import.meta.url)];
+  switch (name) {
+    case "cpu":
+      return [new URL("./wasm/crossrank_cpu.js", import.meta.url), new URL("./wasm/crossrank_cpu.wasm", import.meta.url)];
+    case "cpu_relaxed":
+      return [
+        new URL("./wasm/crossrank_cpu_relaxed.js", import.meta.url),
+        new URL("./wasm/crossrank_cpu_relaxed.wasm", import.meta.url),
+      ];
+    case "gpu":
+      return [new URL("./wasm/crossrank_gpu.js", import.meta.url), new URL("./wasm/crossrank_gpu.wasm", import.meta.url)];
+  }
 }
 
 async function start(script: URL, binary: URL): Promise<WasmModule> {

@@ -1,11 +1,10 @@
 //! Attention over pairs that lie end to end in one matrix.
 
-use burn::tensor::Tensor;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
+use crate::Rows;
+use crate::rows::MIXED;
 
-/// Attention scores of one call are kept below this many elements (32 MiB in f32): backends without a
-/// fused kernel materialise them.
+/// Attention scores of one call on a GPU are kept below this many elements (32 MiB in f32): Burn materialises
+/// them.
 const MAX_SCORES: usize = 8 << 20;
 
 /// The lengths of the pairs in a packed matrix, in order.
@@ -16,6 +15,7 @@ pub struct Segments {
 
 /// Neighbouring segments of one length, which are computed together.
 struct Run {
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     start: usize,
     segments: usize,
     length: usize,
@@ -78,70 +78,93 @@ impl Segments {
     }
 }
 
+/// How many of `rows` query rows are computed at once where each has `scores` scores.
+fn query_block(scores: usize, rows: usize) -> usize {
+    (MAX_SCORES / scores).clamp(1, rows)
+}
+
 /// Scaled dot-product attention, each segment attending to itself alone.
 ///
 /// # Shapes
 /// - `query`: `[rows, hidden]`, or `[segments, hidden]` to ask for the first row of every segment only
 /// - `key_value`: `[rows, 2 * hidden]`, keys in the left half
 /// - result: the shape of `query`
-pub fn segment_attention(
-    query: Tensor<2>,
-    key_value: Tensor<2>,
-    segments: &Segments,
-    heads: usize,
-) -> Tensor<2> {
-    let [query_rows, hidden] = query.dims();
-    let first_only = query_rows != segments.rows();
-    let mut outputs = Vec::new();
-    let mut segment = 0;
-    for run in segments.runs(heads) {
-        let rows = run.start..run.start + run.segments * run.length;
-        let (asked, length) =
-            if first_only { (segment..segment + run.segments, 1) } else { (rows.clone(), run.length) };
-        let query = split_heads(query.clone().slice([asked]), run.segments, length, heads);
-        let key_value = key_value.clone().slice([rows]);
-        let key = key_value.clone().slice([0..run.segments * run.length, 0..hidden]);
-        let value = key_value.slice([0..run.segments * run.length, hidden..2 * hidden]);
-        let key = split_heads(key, run.segments, run.length, heads);
-        let value = split_heads(value, run.segments, run.length, heads);
-        let attended = attend(query, key, value);
-        outputs.push(attended.swap_dims(1, 2).reshape([run.segments * length, hidden]));
-        segment += run.segments;
+pub fn segment_attention(query: &Rows, key_value: &Rows, segments: &Segments, heads: usize) -> Rows {
+    match (query, key_value) {
+        (Rows::Cpu { values: query, width }, Rows::Cpu { values: key_value, .. }) => {
+            let mut values = vec![0.0; query.len()];
+            crate::cpu::attention(query, key_value, &segments.lengths, heads, &mut values);
+            Rows::Cpu { values, width: *width }
+        }
+        #[cfg(feature = "gpu")]
+        (Rows::Gpu(query), Rows::Gpu(key_value)) => {
+            Rows::Gpu(Box::new(gpu::segment_attention(query, key_value, segments, heads)))
+        }
+        #[allow(unreachable_patterns)]
+        _ => unreachable!("{MIXED}"),
     }
-    Tensor::cat(outputs, 0)
 }
 
-/// `[segments * length, hidden]` → `[segments, heads, length, head_dim]`
-fn split_heads(rows: Tensor<2>, segments: usize, length: usize, heads: usize) -> Tensor<4> {
-    let head_dim = rows.dims()[1] / heads;
-    rows.reshape([segments, length, heads, head_dim]).swap_dims(1, 2)
-}
+#[cfg(feature = "gpu")]
+mod gpu {
+    use burn::tensor::Tensor;
+    use burn::tensor::module::attention;
+    use burn::tensor::ops::AttentionModuleOptions;
 
-/// How many of `rows` query rows are computed at once where each has `scores` scores.
-fn query_block(scores: usize, rows: usize) -> usize {
-    (MAX_SCORES / scores).clamp(1, rows)
-}
+    use super::{Segments, query_block};
 
-/// Attention over blocks of query rows, so that the scores of a long segment stay within bounds.
-fn attend(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
-    let [segments, heads, rows, _] = query.dims();
-    let keys = key.dims()[2];
-    let block = query_block(segments * heads * keys, rows);
-    let options = AttentionModuleOptions::default;
-    if block == rows {
-        return attention(query, key, value, None, None, options());
+    pub(super) fn segment_attention(
+        query: &Tensor<2>,
+        key_value: &Tensor<2>,
+        segments: &Segments,
+        heads: usize,
+    ) -> Tensor<2> {
+        let [query_rows, hidden] = query.dims();
+        let first_only = query_rows != segments.rows();
+        let mut outputs = Vec::new();
+        let mut segment = 0;
+        for run in segments.runs(heads) {
+            let rows = run.start..run.start + run.segments * run.length;
+            let (asked, length) =
+                if first_only { (segment..segment + run.segments, 1) } else { (rows.clone(), run.length) };
+            let query = split_heads(query.clone().slice([asked]), run.segments, length, heads);
+            let key_value = key_value.clone().slice([rows]);
+            let key = key_value.clone().slice([0..run.segments * run.length, 0..hidden]);
+            let value = key_value.slice([0..run.segments * run.length, hidden..2 * hidden]);
+            let key = split_heads(key, run.segments, run.length, heads);
+            let value = split_heads(value, run.segments, run.length, heads);
+            let attended = attend(query, key, value);
+            outputs.push(attended.swap_dims(1, 2).reshape([run.segments * length, hidden]));
+            segment += run.segments;
+        }
+        Tensor::cat(outputs, 0)
     }
-    let blocks = (0..rows).step_by(block).map(|start| {
-        let query = query.clone().slice_dim(2, start..rows.min(start + block));
-        attention(query, key.clone(), value.clone(), None, None, options())
-    });
-    Tensor::cat(blocks.collect(), 2)
+
+    /// `[segments * length, hidden]` → `[segments, heads, length, head_dim]`
+    fn split_heads(rows: Tensor<2>, segments: usize, length: usize, heads: usize) -> Tensor<4> {
+        let head_dim = rows.dims()[1] / heads;
+        rows.reshape([segments, length, heads, head_dim]).swap_dims(1, 2)
+    }
+
+    /// Attention over blocks of query rows, so that the scores of a long segment stay within bounds.
+    fn attend(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
+        let [segments, heads, rows, _] = query.dims();
+        let keys = key.dims()[2];
+        let block = query_block(segments * heads * keys, rows);
+        let options = AttentionModuleOptions::default;
+        if block == rows {
+            return attention(query, key, value, None, None, options());
+        }
+        let blocks = (0..rows).step_by(block).map(|start| {
+            let query = query.clone().slice_dim(2, start..rows.min(start + block));
+            attention(query, key.clone(), value.clone(), None, None, options())
+        });
+        Tensor::cat(blocks.collect(), 2)
+    }
 }
 
 #[cfg(test)]
-#[cfg(feature = "cpu")]
 mod tests {
-    use burn::tensor::{Device, TensorData};
     use proptest::prelude::*;
 
     use super::*;
@@ -184,13 +207,10 @@ mod tests {
         (0..rows * width).map(|index| value(index) / 32768.0 - 1.0).collect()
     }
 
-    fn tensor(values: &[f32], width: usize) -> Tensor<2> {
-        let data = TensorData::new(values.to_vec(), [values.len() / width, width]);
-        Tensor::from_data(data, &Device::flex())
-    }
-
-    fn values(tensor: Tensor<2>) -> Vec<f32> {
-        tensor.try_into_vec_as().unwrap()
+    fn attended(query: &[f32], key_value: &[f32], segments: &Segments) -> Vec<f32> {
+        let rows = |values: &[f32], width| Rows::Cpu { values: values.to_vec(), width };
+        let found = segment_attention(&rows(query, HIDDEN), &rows(key_value, 2 * HIDDEN), segments, HEADS);
+        pollster::block_on(found.read()).unwrap()
     }
 
     fn assert_close(found: &[f32], expected: &[f32]) {
@@ -207,15 +227,14 @@ mod tests {
             let segments = Segments::new(lengths.clone());
             let (query, key_value) = (matrix(segments.rows(), HIDDEN, seed), matrix(segments.rows(), 2 * HIDDEN, !seed));
             let expected = reference(&query, &key_value, &lengths);
-            let all = segment_attention(tensor(&query, HIDDEN), tensor(&key_value, 2 * HIDDEN), &segments, HEADS);
-            assert_close(&values(all), &expected);
+            assert_close(&attended(&query, &key_value, &segments), &expected);
 
             let starts = segments.starts();
             let row = |values: &[f32], start: usize| values[start * HIDDEN..(start + 1) * HIDDEN].to_vec();
             let first: Vec<f32> = starts.iter().flat_map(|&start| row(&query, start)).collect();
-            let first = segment_attention(tensor(&first, HIDDEN), tensor(&key_value, 2 * HIDDEN), &segments, HEADS);
+            let first = attended(&first, &key_value, &segments);
             let expected: Vec<f32> = starts.iter().flat_map(|&start| row(&expected, start)).collect();
-            assert_close(&values(first), &expected);
+            assert_close(&first, &expected);
         }
     }
 
@@ -225,9 +244,7 @@ mod tests {
         let segments = Segments::new(vec![3000]);
         let (query, key_value) = (matrix(3000, HIDDEN, 1), matrix(3000, 2 * HIDDEN, 2));
         assert!(segments.max_scores(HEADS) <= MAX_SCORES);
-        let found =
-            segment_attention(tensor(&query, HIDDEN), tensor(&key_value, 2 * HIDDEN), &segments, HEADS);
-        assert_close(&values(found), &reference(&query, &key_value, &[3000]));
+        assert_close(&attended(&query, &key_value, &segments), &reference(&query, &key_value, &[3000]));
     }
 
     #[test]

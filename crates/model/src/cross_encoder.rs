@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use crossrank_kernels::{Device, Rows};
 
 use crate::embeddings::Embeddings;
 use crate::encoder::EncoderLayer;
@@ -67,7 +67,7 @@ impl CrossEncoder {
         Ok(Self {
             layers: layers.collect::<Result<_, _>>()?,
             embeddings: Embeddings::take(weights, layout, &config, &keep)?,
-            head: ClassificationHead::take(weights, layout, &keep)?,
+            head: ClassificationHead::take(weights, layout)?,
             config,
             layout,
             keep,
@@ -91,7 +91,7 @@ impl CrossEncoder {
 
     /// Bytes of device memory that hold weights and working data; `None` on devices that do not count.
     pub fn device_bytes_in_use(&self) -> Option<u64> {
-        self.keep.device.memory_pool_usage().map(|usage| usage.bytes_in_use)
+        self.keep.device.bytes_in_use()
     }
 
     /// One logit per pair, in order.
@@ -111,25 +111,25 @@ impl CrossEncoder {
     pub async fn forward_observed(
         &self,
         pairs: &PackedPairs,
-        observe: &mut dyn FnMut(Stage, &Tensor<2>),
+        observe: &mut dyn FnMut(Stage, &Rows),
     ) -> Result<Vec<f32>, ModelError> {
         if pairs.is_empty() {
             return Ok(Vec::new());
         }
         pairs.check(&self.config)?;
         let segments = pairs.segments();
-        let mut hidden = self.embeddings.forward(pairs, self.keep.compute_dtype(), &self.keep.device)?;
+        let mut hidden = self.embeddings.forward(pairs, &self.keep)?;
         observe(Stage::Embeddings, &hidden);
         let last = self.layers.len() - 1;
         for (index, layer) in self.layers.iter().enumerate() {
             hidden = if index == last {
-                layer.forward_first(hidden, &segments)
+                layer.forward_first(&hidden, &segments)
             } else {
-                layer.forward(hidden, &segments)
+                layer.forward(&hidden, &segments)
             };
             observe(Stage::Layer(index), &hidden);
         }
-        read_logits(self.head.forward(hidden)).await
+        read_logits(self.head.forward(&hidden)).await
     }
 }
 
@@ -156,9 +156,7 @@ fn read(
     Ok(())
 }
 
-async fn read_logits(logits: Tensor<2>) -> Result<Vec<f32>, ModelError> {
-    let device = |error: &dyn std::fmt::Display| ModelError::Device { problem: error.to_string() };
-    let data = logits.into_data_async().await.map_err(|error| device(&error))?;
-    let logits = data.try_into_vec::<f32>().map_err(|error| device(&error))?;
+async fn read_logits(logits: Rows) -> Result<Vec<f32>, ModelError> {
+    let logits = logits.read().await.map_err(|problem| ModelError::Device { problem })?;
     if logits.iter().all(|logit| logit.is_finite()) { Ok(logits) } else { Err(ModelError::LogitNotFinite) }
 }

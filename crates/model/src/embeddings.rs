@@ -3,10 +3,9 @@
 //! XLM-RoBERTa's word table has 250,002 rows, 45 to 69 % of all parameters; it stays where it is stored
 //! and only the rows of a batch are read.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use crossrank_kernels::Segments;
+use crossrank_kernels::{LayerNorm, Rows, Segments};
 
-use crate::layers::LayerNorm;
+use crate::layers::norm;
 use crate::weights::{Keep, Table, Weights};
 use crate::{Family, Layout, ModelConfig, ModelError};
 
@@ -114,18 +113,13 @@ impl Embeddings {
             word: weights.table(&layout.embedding("word"))?,
             position: weights.table(&layout.embedding("position"))?,
             token_type: weights.table(&layout.embedding("token_type"))?,
-            norm: LayerNorm::take(weights, &layout.embedding_norm(), config, keep)?,
+            norm: norm(weights, &layout.embedding_norm(), config, keep)?,
             config: config.clone(),
         })
     }
 
-    /// The normalized embeddings of all pairs, `[tokens, hidden]`, in `dtype`.
-    pub(crate) fn forward(
-        &self,
-        pairs: &PackedPairs,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Tensor<2>, ModelError> {
+    /// The normalized embeddings of all pairs, `[tokens, hidden]`.
+    pub(crate) fn forward(&self, pairs: &PackedPairs, keep: &Keep) -> Result<Rows, ModelError> {
         let hidden = self.config.hidden_size;
         let mut sums = vec![0.0; pairs.tokens() * hidden];
         let mut row = vec![0.0; hidden];
@@ -141,8 +135,8 @@ impl Embeddings {
                 sum.iter_mut().zip(&row).for_each(|(sum, value)| *sum += value);
             }
         }
-        let sums = Tensor::from_data(TensorData::new(sums, [pairs.tokens(), hidden]), (device, DType::F32));
-        Ok(self.norm.forward(sums).cast(dtype))
+        let rows = self.norm.forward(Rows::new(sums, hidden, false, &keep.device));
+        Ok(if keep.computes_in_f16() { rows.to_f16() } else { rows })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The cross-encoder as tensors: configuration, checkpoint reading, embeddings, encoder, classifier.
+//! The cross-encoder: configuration, checkpoint reading, embeddings, encoder, classifier.
 //!
 //! One post-norm encoder serves three families of published checkpoints: XLM-RoBERTa
 //! (`BAAI/bge-reranker-v2-m3`), its flash layout (`jinaai/jina-reranker-v2-base-multilingual`) and
@@ -30,7 +30,7 @@ mod weights;
 pub use checkpoint::Checkpoint;
 pub use config::{Family, ModelConfig};
 pub use cross_encoder::{CrossEncoder, Stage};
-pub use crossrank_kernels::Segments;
+pub use crossrank_kernels::{Device, Rows as HiddenStates, Segments, instructions};
 pub use embeddings::{PackedPairs, position_ids};
 pub use error::{ModelError, WrongTensor};
 pub use form::Form;

@@ -12,10 +12,23 @@ pub enum Precision {
     F32,
     /// 16-bit floats, on devices that compute with them.
     F16,
-    /// 8-bit integers with a scale per row; computed in f32.
+    /// 8-bit integers with a scale per row; multiplied as integers on the CPU, with activations in 7 bits, and as
+    /// f32 on GPUs.
     Q8,
     /// 4-bit integers with a scale per 32 columns; computed in f32.
     Q4,
+}
+
+impl Precision {
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::F16 => "f16",
+            Precision::Q8 => "q8",
+            Precision::Q4 => "q4",
+        }
+    }
 }
 
 /// The value of `__metadata__.crossrank_format` in files this program writes and reads.

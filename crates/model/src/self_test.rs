@@ -2,7 +2,7 @@
 //!
 //! Browsers only log what is wrong with a shader, and a driver that computes wrongly says nothing at all.
 
-use burn::tensor::Device;
+use crossrank_kernels::Device;
 
 use crate::form::Form;
 use crate::layout::{Expected, Role};
@@ -82,13 +82,13 @@ fn weights(config: &ModelConfig, keep: &Keep) -> Result<Weights, ModelError> {
     Ok(weights)
 }
 
-#[cfg(all(test, feature = "cpu"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_cpu_passes_and_rounded_weights_are_noticed() {
-        let differs = |precision| pollster::block_on(self_test(precision, &Device::flex())).unwrap();
+        let differs = |precision| pollster::block_on(self_test(precision, &Device::Cpu)).unwrap();
         assert!(differs(Precision::F32) < 2e-6, "{}", differs(Precision::F32));
         assert!(differs(Precision::Q4) > 1e-3, "{}", differs(Precision::Q4));
     }

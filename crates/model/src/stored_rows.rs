@@ -1,5 +1,6 @@
 //! Matrices that are kept as bytes, in the forms that files store them in.
 
+use crossrank_kernels::{Linear, StoredMatrix};
 use half::f16;
 
 use crate::form::Form;
@@ -77,15 +78,16 @@ impl StoredRows {
         self.rows.decode(row, &self.bytes[row * stride..(row + 1) * stride], precision, out)
     }
 
-    /// All rows of a quantised matrix in f32, `[count, width]`.
-    pub(crate) fn multiplied_out(&self) -> (Vec<f32>, [usize; 2]) {
-        let Rows { count, width, stride, .. } = self.rows;
-        let mut values = vec![0.0; count * width];
-        let rows = values.chunks_exact_mut(width).zip(self.bytes.chunks_exact(stride));
-        for (row, (out, bytes)) in rows.enumerate() {
-            self.rows.form.decode(bytes, self.rows.row_scales(row), out);
+    /// The layer whose weight these are: in q8 it multiplies integers, else the floats that they stand for.
+    pub(crate) fn into_linear(self, bias: Vec<f32>, precision: Precision) -> Linear {
+        if self.form() != Form::I8 {
+            return Linear::from_stored(Box::new(self), bias);
         }
-        (values, [count, width])
+        let values: Vec<i8> = self.bytes.iter().map(|&byte| byte as i8).collect();
+        match precision {
+            Precision::Q8 => Linear::quantized(&values, &self.rows.scales, bias),
+            _ => Linear::from_i8(&values, &self.rows.scales, bias),
+        }
     }
 
     /// The rows of `self`, then those of `other`, which has the same width. Rows of two forms become q8.
@@ -108,13 +110,29 @@ impl StoredRows {
             return Ok(self);
         }
         let mut quantized = Self::reserve(&self.rows, Form::I8)?;
-        self.multiplied_out().0.chunks_exact(self.rows.width).try_for_each(|row| quantized.push(row))?;
+        self.multiplied_out().chunks_exact(self.rows.width).try_for_each(|row| quantized.push(row))?;
         Ok(quantized)
     }
 
     /// Splits off the rows from `row` on.
     pub(crate) fn split_off(&mut self, row: usize) -> Self {
         Self { rows: self.rows.split_off(row), bytes: self.bytes.split_off(row * self.rows.stride) }
+    }
+}
+
+impl StoredMatrix for StoredRows {
+    fn inputs(&self) -> usize {
+        self.rows.width
+    }
+
+    fn multiplied_out(&self) -> Vec<f32> {
+        let Rows { count, width, stride, .. } = self.rows;
+        let mut values = vec![0.0; count * width];
+        let rows = values.chunks_exact_mut(width).zip(self.bytes.chunks_exact(stride));
+        for (row, (out, bytes)) in rows.enumerate() {
+            self.rows.form.decode(bytes, self.rows.row_scales(row), out);
+        }
+        values
     }
 }
 

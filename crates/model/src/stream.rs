@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::ops::Range;
 
-use burn::tensor::Device;
+use crossrank_kernels::Device;
 
 use crate::gguf::{GgufHeader, MAGIC};
 use crate::header::{FileHeader, damaged, data_start, read_header};

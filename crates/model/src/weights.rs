@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use half::f16;
+use crossrank_kernels::{Device, Linear};
 
 use crate::form::Form;
 use crate::layout::Role;
@@ -22,32 +21,9 @@ pub(crate) struct Keep {
 }
 
 impl Keep {
-    /// The dtype that weights are multiplied in.
-    pub(crate) fn compute_dtype(&self) -> DType {
-        match self.precision {
-            Precision::F16 => DType::F16,
-            Precision::F32 | Precision::Q8 | Precision::Q4 => DType::F32,
-        }
-    }
-
-    /// `values` on the device, in f32.
-    pub(crate) fn vector(&self, values: Vec<f32>) -> Tensor<1> {
-        let length = values.len();
-        Tensor::from_data(TensorData::new(values, [length]), (&self.device, DType::F32))
-    }
-
-    /// A matrix on the device, in the dtype it is multiplied in.
-    fn matrix(&self, values: Vec<f32>, shape: [usize; 2]) -> Tensor<2> {
-        let dtype = self.compute_dtype();
-        let data = match dtype {
-            // Halved here, so that the device never holds it twice.
-            DType::F16 => TensorData::new(values.into_iter().map(f16::from_f32).collect(), shape),
-            _ => TensorData::new(values, shape),
-        };
-        let matrix = Tensor::from_data(data, (&self.device, dtype));
-        // A GPU's queue would hold the data of many matrices beside them. The next operation reports a failure.
-        let _ = self.device.flush();
-        matrix
+    /// True where weights are multiplied in f16, else in f32.
+    pub(crate) fn computes_in_f16(&self) -> bool {
+        self.precision == Precision::F16 && !self.device.is_cpu()
     }
 
     /// What a tensor of `role` is rounded to.
@@ -73,18 +49,12 @@ impl Keep {
         match role {
             Role::WordTable | Role::Table if is_fine || rows.form.is_no_larger_than(asked) => Some(rows.form),
             Role::WordTable | Role::Table => Some(asked),
-            Role::Matrix if self.is_cpu() && is_fine => Some(rows.form),
-            Role::Matrix if self.is_cpu() && matches!(asked, Form::I8 | Form::U8) => Some(asked),
+            // Of these the CPU makes integer products.
+            Role::Matrix if self.device.is_cpu() && precision == Precision::Q8 => Some(Form::I8),
+            Role::Matrix if self.device.is_cpu() && is_fine => Some(rows.form),
+            Role::Matrix if self.device.is_cpu() && asked == Form::U8 => Some(asked),
             _ => None,
         }
-    }
-
-    /// True where integers stay integers until they are multiplied.
-    fn is_cpu(&self) -> bool {
-        #[cfg(feature = "cpu")]
-        return self.device == Device::flex();
-        #[cfg(not(feature = "cpu"))]
-        return false;
     }
 }
 
@@ -148,8 +118,8 @@ impl Incoming {
 /// The weight of a linear layer, `[out, in]`.
 pub(crate) enum Matrix {
     /// On the device.
-    Float(Box<Tensor<2>>),
-    /// In memory, multiplied out for every pass.
+    Float(crossrank_kernels::Rows),
+    /// In memory, as integers.
     Quantized(StoredRows),
 }
 
@@ -160,9 +130,7 @@ impl Matrix {
     /// [`ModelError::NoMemory`].
     pub(crate) fn stacked(self, other: Self) -> Result<Self, ModelError> {
         match (self, other) {
-            (Matrix::Float(first), Matrix::Float(second)) => {
-                Ok(Matrix::Float(Box::new(Tensor::cat(vec![*first, *second], 0))))
-            }
+            (Matrix::Float(first), Matrix::Float(second)) => Ok(Matrix::Float(first.stacked(second))),
             (Matrix::Quantized(first), Matrix::Quantized(second)) => {
                 first.stacked(second).map(Matrix::Quantized)
             }
@@ -170,13 +138,20 @@ impl Matrix {
         }
     }
 
+    /// The layer with this weight.
+    pub(crate) fn into_linear(self, bias: Vec<f32>, precision: Precision) -> Linear {
+        match self {
+            Matrix::Float(weight) => Linear::new(weight, bias),
+            Matrix::Quantized(stored) => stored.into_linear(bias, precision),
+        }
+    }
+
     /// The first `row` rows, and the rest.
     pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
         match self {
             Matrix::Float(whole) => {
-                let rows = whole.dims()[0];
-                let part = |range| Matrix::Float(Box::new(whole.as_ref().clone().slice_dim(0, range)));
-                (part(0..row), part(row..rows))
+                let (first, rest) = whole.split_at(row);
+                (Matrix::Float(first), Matrix::Float(rest))
             }
             Matrix::Quantized(mut first) => {
                 let rest = first.split_off(row);
@@ -237,9 +212,10 @@ impl Weights {
                 self.vectors.insert(name, values);
             }
             (_, Kept::Floats(values)) => {
-                self.bytes += (values.len() * keep.compute_dtype().size()) as u64;
-                let matrix = keep.matrix(values, [rows.count, rows.width]);
-                self.matrices.insert(name, Matrix::Float(Box::new(matrix)));
+                let f16 = keep.computes_in_f16();
+                self.bytes += (values.len() * if f16 { 2 } else { 4 }) as u64;
+                let matrix = crossrank_kernels::Rows::new(values, rows.width, f16, &keep.device);
+                self.matrices.insert(name, Matrix::Float(matrix));
             }
         }
     }

@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use burn::tensor::Device;
 use crossrank_model::{
-    Checkpoint, CrossEncoder, MemorySource, ModelConfig, ModelError, PackedPairs, Precision, WeightSource,
+    Checkpoint, CrossEncoder, Device, MemorySource, ModelConfig, ModelError, PackedPairs, Precision,
+    WeightSource,
 };
 use pollster::block_on;
 
@@ -67,7 +67,7 @@ fn open(bytes: Vec<u8>) -> Result<Checkpoint, ModelError> {
 
 fn load(bytes: Vec<u8>) -> Result<CrossEncoder, ModelError> {
     let config = ModelConfig::from_json(CONFIG.as_bytes()).unwrap();
-    CrossEncoder::load(config, open(bytes)?, Precision::F32, &Device::flex())
+    CrossEncoder::load(config, open(bytes)?, Precision::F32, &Device::Cpu)
 }
 
 fn score(model: &CrossEncoder, ids: &[u32], type_ids: &[u32]) -> Result<Vec<f32>, ModelError> {

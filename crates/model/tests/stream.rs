@@ -5,9 +5,8 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use crossrank_model::{
-    Checkpoint, CrossEncoder, ModelConfig, ModelError, PackedPairs, Precision, WeightStream,
+    Checkpoint, CrossEncoder, Device, ModelConfig, ModelError, PackedPairs, Precision, WeightStream,
 };
 use pollster::block_on;
 
@@ -37,7 +36,7 @@ fn streamed(
     precision: Precision,
     piece: usize,
 ) -> Result<CrossEncoder, ModelError> {
-    let mut stream = WeightStream::new(config(fixture), precision, &Device::flex());
+    let mut stream = WeightStream::new(config(fixture), precision, &Device::Cpu);
     for (name, bytes) in files {
         stream.begin_file(name.clone(), bytes.len() as u64)?;
         bytes.chunks(piece).try_for_each(|piece| stream.push(piece))?;
@@ -60,7 +59,7 @@ fn a_stream_gives_the_very_model_of_the_file_whatever_its_pieces() {
         let files = files(fixture);
         for precision in [Precision::F32, Precision::Q8, Precision::Q4] {
             let checkpoint = Checkpoint::open_folder(&folder(fixture)).unwrap();
-            let read = CrossEncoder::load(config(fixture), checkpoint, precision, &Device::flex()).unwrap();
+            let read = CrossEncoder::load(config(fixture), checkpoint, precision, &Device::Cpu).unwrap();
             for piece in [7, 1021, 65_536, usize::MAX] {
                 let streamed = streamed(fixture, &files, precision, piece).unwrap();
                 assert_eq!(logits(&streamed), logits(&read), "{fixture} {precision:?} {piece}");
@@ -73,7 +72,7 @@ fn a_stream_gives_the_very_model_of_the_file_whatever_its_pieces() {
 fn what_is_kept_is_counted() {
     let (files, config) = (files("xlmr"), config("xlmr"));
     let kept = |precision| {
-        let mut stream = WeightStream::new(config.clone(), precision, &Device::flex());
+        let mut stream = WeightStream::new(config.clone(), precision, &Device::Cpu);
         stream.begin_file("model.safetensors", files[0].1.len() as u64).unwrap();
         stream.push(&files[0].1).unwrap();
         stream.kept_bytes()
@@ -88,7 +87,7 @@ fn what_is_kept_is_counted() {
 fn a_stream_that_ends_early_or_late_is_damage() {
     let (name, whole) = files("xlmr").remove(0);
     let cut = |length: usize, claimed: usize| {
-        let mut stream = WeightStream::new(config("xlmr"), Precision::F32, &Device::flex());
+        let mut stream = WeightStream::new(config("xlmr"), Precision::F32, &Device::Cpu);
         stream.begin_file(name.clone(), claimed as u64)?;
         stream.push(&whole[..length])?;
         stream.finish().map(drop)
@@ -117,11 +116,11 @@ fn a_shard_that_never_comes_is_named_by_its_tensors() {
 
 #[test]
 fn a_header_of_impossible_length_is_refused_at_once() {
-    let mut stream = WeightStream::new(config("xlmr"), Precision::F32, &Device::flex());
+    let mut stream = WeightStream::new(config("xlmr"), Precision::F32, &Device::Cpu);
     stream.begin_file("model.safetensors", u64::MAX).unwrap();
     let error = stream.push(&(1_u64 << 60).to_le_bytes()).unwrap_err();
     assert!(matches!(error, ModelError::Damaged { .. }), "{error}");
-    let mut stream = WeightStream::new(config("xlmr"), Precision::F32, &Device::flex());
+    let mut stream = WeightStream::new(config("xlmr"), Precision::F32, &Device::Cpu);
     assert!(matches!(stream.push(&[0]), Err(ModelError::Damaged { .. })), "bytes before a name");
 }
 

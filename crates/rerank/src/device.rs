@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::Device;
-use crossrank_model::Precision;
+use crossrank_model::{Device, Precision};
 
 use crate::Error;
 use crate::guard::caught;
@@ -76,7 +75,7 @@ pub struct DeviceInfo {
     pub name: String,
     /// What it is.
     pub kind: DeviceKind,
-    /// The interface: `flex`, `Vulkan`, `Metal`, `Dx12`…
+    /// The interface, `Vulkan`, `Metal`, `Dx12`…; of the CPU its vector instructions.
     pub backend: String,
     /// Whether it computes in f16.
     pub f16: bool,
@@ -94,9 +93,7 @@ pub(crate) struct OpenDevice {
 /// Every device this build can run on, the CPU first.
 #[cfg(not(target_family = "wasm"))]
 pub fn devices() -> Vec<DeviceInfo> {
-    let devices = std::iter::empty();
-    #[cfg(feature = "cpu")]
-    let devices = devices.chain([cpu().info]);
+    let devices = std::iter::once(cpu().info);
     #[cfg(feature = "gpu")]
     let devices =
         devices.chain(pollster::block_on(gpu::adapters()).iter().map(gpu::info).collect::<Vec<_>>());
@@ -105,15 +102,14 @@ pub fn devices() -> Vec<DeviceInfo> {
 
 pub(crate) async fn open(choice: &DeviceChoice) -> Result<OpenDevice, Error> {
     match choice {
-        #[cfg(feature = "cpu")]
         DeviceChoice::Cpu => Ok(cpu()),
-        #[cfg(all(feature = "gpu", feature = "cpu"))]
+        #[cfg(feature = "gpu")]
         DeviceChoice::Auto => gpu::open(choice).await.or_else(|_| Ok(cpu())),
-        #[cfg(all(not(feature = "gpu"), feature = "cpu"))]
+        #[cfg(not(feature = "gpu"))]
         DeviceChoice::Auto => Ok(cpu()),
         #[cfg(feature = "cuda")]
         DeviceChoice::Cuda => Ok(OpenDevice {
-            device: Device::cuda(0),
+            device: Device::Gpu(burn::tensor::Device::cuda(0)),
             info: DeviceInfo {
                 name: "cuda".to_owned(),
                 kind: DeviceKind::Gpu,
@@ -157,14 +153,13 @@ pub async fn self_test(choice: &DeviceChoice, precision: Precision) -> Result<()
     }
 }
 
-#[cfg(feature = "cpu")]
 fn cpu() -> OpenDevice {
     OpenDevice {
-        device: Device::flex(),
+        device: Device::Cpu,
         info: DeviceInfo {
             name: "cpu".to_owned(),
             kind: DeviceKind::Cpu,
-            backend: "flex".to_owned(),
+            backend: crossrank_model::instructions().to_owned(),
             f16: false,
             max_buffer_bytes: None,
         },
@@ -176,9 +171,8 @@ mod gpu {
     use std::collections::HashMap;
     use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-    use burn::tensor::Device;
-    use burn::tensor::wgpu::WgpuSetup;
-    use burn::tensor::wgpu::wgpu;
+    use burn::tensor::wgpu::{WgpuSetup, wgpu};
+    use crossrank_model::Device;
 
     use super::{DeviceChoice, DeviceInfo, DeviceKind, OpenDevice};
     use crate::Error;
@@ -278,7 +272,8 @@ mod gpu {
             queue,
             backend: adapter.get_info().backend,
         };
-        Device::wgpu_options().setup(setup).init().map_err(|error| unavailable(choice, error.to_string()))
+        let device = burn::tensor::Device::wgpu_options().setup(setup).init();
+        device.map(Device::Gpu).map_err(|error| unavailable(choice, error.to_string()))
     }
 
     fn unavailable(choice: &DeviceChoice, problem: String) -> Error {

@@ -2,9 +2,7 @@
 
 use std::rc::Rc;
 
-use crossrank::{
-    CancelToken, Control, Document, Precision, Progress, Ranked, Request, Reranker, ScoreOptions,
-};
+use crossrank::{CancelToken, Control, Document, Progress, Ranked, Request, Reranker, ScoreOptions};
 use js_sys::{Object, Promise, Reflect, Uint32Array};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -47,12 +45,7 @@ impl Engine {
             "name": model.name,
             "adapter": model.device.name,
             "backend": model.device.backend,
-            "dtype": match model.precision {
-                Precision::F32 => "f32",
-                Precision::F16 => "f16",
-                Precision::Q8 => "q8",
-                Precision::Q4 => "q4",
-            },
+            "dtype": model.precision.name(),
             "maxTokens": model.max_tokens,
             "hiddenSize": model.config.hidden_size,
             "layers": model.config.num_hidden_layers,

@@ -1,5 +1,6 @@
 //! One file per command; each has a `run` that reads, calls the library, and writes.
 
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod devices;

@@ -1,0 +1,221 @@
+//! Scaled dot-product attention of pairs that lie end to end; no matrix of tokens by tokens is ever whole.
+
+use rayon::prelude::*;
+
+use super::aligned::Aligned;
+use super::math::exp;
+use super::simd::{Kernel, Simd, run};
+use super::threads::share;
+use super::tile::{pack_rows, panel_columns, tile};
+
+/// Each segment attends to itself alone.
+///
+/// - `query`: `[rows, hidden]`, or `[segments, hidden]` to ask for the first row of every segment only
+/// - `key_value`: `[rows, 2 * hidden]`, keys in the left half
+/// - `lengths`: rows of each segment
+/// - `out`: the shape of `query`
+pub fn attention(query: &[f32], key_value: &[f32], lengths: &[usize], heads: usize, out: &mut [f32]) {
+    let rows: usize = lengths.iter().sum();
+    if rows == 0 {
+        return;
+    }
+    assert_eq!(query.len(), out.len());
+    let hidden = key_value.len() / rows / 2;
+    let first_only = query.len() / hidden != rows;
+    let share = share(rows);
+    let (mut query, mut key_value, mut out) = (query, key_value, out);
+    let mut parts = Vec::new();
+    for &length in lengths {
+        let (own, key_values);
+        (key_values, key_value) = key_value.split_at(length * 2 * hidden);
+        (own, query) = query.split_at(if first_only { hidden } else { length * hidden });
+        let (own_out, rest) = out.split_at_mut(own.len());
+        out = rest;
+        let queries = own.chunks(share * hidden).zip(own_out.chunks_mut(share * hidden));
+        parts.extend(queries.map(|(query, out)| Attention {
+            query,
+            key_value: key_values,
+            heads,
+            hidden,
+            out,
+        }));
+    }
+    match share >= rows {
+        true => parts.into_iter().for_each(run),
+        false => parts.into_par_iter().for_each(run),
+    }
+}
+
+/// Queries of one segment, and its keys and values.
+struct Attention<'a> {
+    query: &'a [f32],
+    key_value: &'a [f32],
+    heads: usize,
+    hidden: usize,
+    out: &'a mut [f32],
+}
+
+/// Memory that every head uses again.
+#[derive(Default)]
+struct Scratch {
+    keys: Aligned,
+    queries: Aligned,
+    scores: Aligned,
+}
+
+impl Kernel for Attention<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        unsafe {
+            match S::ROWS {
+                12 => self.attend::<S, 8>(),
+                _ => self.attend::<S, 4>(),
+            }
+        }
+    }
+}
+
+impl Attention<'_> {
+    #[inline(always)]
+    unsafe fn attend<S: Simd, const ROWS: usize>(self) {
+        let Self { query, key_value, heads, hidden, out } = self;
+        let (head_dim, length) = (hidden / heads, key_value.len() / hidden / 2);
+        let mut scratch = Scratch::default();
+        for head in 0..heads {
+            let columns = head * head_dim..(head + 1) * head_dim;
+            pack_rows(key_value, 2 * hidden, columns.clone(), ROWS, &mut scratch.keys);
+            let values = &key_value[hidden + columns.start..];
+            let panel = panel_columns::<S>() * hidden;
+            for (query, out) in query.chunks(panel).zip(out.chunks_mut(panel)) {
+                unsafe {
+                    pack_queries::<S>(query, hidden, columns.clone(), &mut scratch.queries);
+                    scores::<S, ROWS>(length, head_dim, &mut scratch);
+                    let total = softmax::<S>(&mut scratch.scores);
+                    let weighted = Weighted { values, step: 2 * hidden, scores: &scratch.scores, total };
+                    weighted.sum::<S, ROWS>(out, hidden, columns.clone());
+                }
+            }
+        }
+    }
+}
+
+/// The queries as the columns of a panel, scaled by 1/√head_dim; what is missing is zero.
+#[inline(always)]
+unsafe fn pack_queries<S: Simd>(
+    query: &[f32],
+    hidden: usize,
+    columns: std::ops::Range<usize>,
+    packed: &mut Aligned,
+) {
+    let scale = 1.0 / (columns.len() as f32).sqrt();
+    packed.resize(columns.len() * panel_columns::<S>());
+    packed.fill(0.0);
+    for (index, query) in query.chunks_exact(hidden).enumerate() {
+        for (value, place) in query[columns.clone()].iter().zip(packed.chunks_exact_mut(panel_columns::<S>()))
+        {
+            place[index] = value * scale;
+        }
+    }
+}
+
+/// `keys · queries`: a row for each key.
+#[inline(always)]
+unsafe fn scores<S: Simd, const ROWS: usize>(keys: usize, head_dim: usize, scratch: &mut Scratch) {
+    let columns = panel_columns::<S>();
+    scratch.scores.resize(keys.next_multiple_of(ROWS) * columns);
+    let blocks = scratch.keys.chunks_exact(ROWS * head_dim);
+    for (keys, scores) in blocks.zip(scratch.scores.chunks_exact_mut(ROWS * columns)) {
+        unsafe {
+            let sums = tile::<S, ROWS>(head_dim, keys.as_ptr(), ROWS, scratch.queries.as_ptr());
+            for (sums, scores) in sums.into_iter().zip(scores.chunks_exact_mut(columns)) {
+                S::store(sums[0], scores.as_mut_ptr());
+                S::store(sums[1], scores.as_mut_ptr().add(S::LANES));
+            }
+        }
+    }
+    scratch.scores.resize(keys * columns);
+}
+
+/// e^(score − largest) of every column, and the columns' sums.
+#[inline(always)]
+unsafe fn softmax<S: Simd>(scores: &mut [f32]) -> [S::Vector; 2] {
+    let columns = panel_columns::<S>();
+    unsafe {
+        let mut largest = [S::splat(f32::MIN); 2];
+        for row in scores.chunks_exact(columns) {
+            largest[0] = S::max(largest[0], S::load(row.as_ptr()));
+            largest[1] = S::max(largest[1], S::load(row.as_ptr().add(S::LANES)));
+        }
+        let mut total = [S::splat(0.0); 2];
+        for row in scores.chunks_exact_mut(columns) {
+            for half in 0..2 {
+                let place = row.as_mut_ptr().add(half * S::LANES);
+                let value = exp::<S>(S::sub(S::load(place), largest[half]));
+                total[half] = S::add(total[half], value);
+                S::store(value, place);
+            }
+        }
+        total
+    }
+}
+
+/// Values and their weights.
+struct Weighted<'a, V> {
+    values: &'a [f32],
+    step: usize,
+    scores: &'a [f32],
+    total: [V; 2],
+}
+
+impl<V: Copy> Weighted<'_, V> {
+    /// The weighted mean of the values, into `columns` of the rows of `out`.
+    #[inline(always)]
+    unsafe fn sum<S: Simd<Vector = V>, const ROWS: usize>(
+        &self,
+        out: &mut [f32],
+        hidden: usize,
+        columns: std::ops::Range<usize>,
+    ) {
+        let (mut dim, dims) = (0, columns.len());
+        unsafe {
+            let share = self.total.map(|total| S::div(S::splat(1.0), total));
+            while dim + ROWS <= dims {
+                self.some::<S, ROWS>(dim, share, out, hidden, columns.start + dim);
+                dim += ROWS;
+            }
+            while dim < dims {
+                self.some::<S, 1>(dim, share, out, hidden, columns.start + dim);
+                dim += 1;
+            }
+        }
+    }
+
+    /// `ROWS` dimensions from `dim` on.
+    #[inline(always)]
+    unsafe fn some<S: Simd<Vector = V>, const ROWS: usize>(
+        &self,
+        dim: usize,
+        share: [V; 2],
+        out: &mut [f32],
+        hidden: usize,
+        column: usize,
+    ) {
+        let columns = panel_columns::<S>();
+        let mut turned = [[0.0_f32; 32]; ROWS];
+        unsafe {
+            let keys = self.scores.len() / columns;
+            let sums = tile::<S, ROWS>(keys, self.values[dim..].as_ptr(), self.step, self.scores.as_ptr());
+            for (sums, turned) in sums.into_iter().zip(&mut turned) {
+                S::store(S::mul(sums[0], share[0]), turned.as_mut_ptr());
+                S::store(S::mul(sums[1], share[1]), turned.as_mut_ptr().add(S::LANES));
+            }
+        }
+        for (index, out) in out.chunks_exact_mut(hidden).enumerate() {
+            for (turned, out) in turned.iter().zip(&mut out[column..]) {
+                *out = turned[index];
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The operations on the CPU, in vector instructions chosen when the program runs.
+
+mod aligned;
+mod attention;
+mod linear;
+mod math;
+mod norm;
+mod output;
+mod quantized;
+mod simd;
+#[cfg(test)]
+mod tests;
+mod threads;
+mod tile;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use attention::attention;
+pub use linear::{PackedMatrix, linear};
+pub use norm::add_norm;
+pub use threads::side_by_side;
+
+/// The vector instructions that this processor has and the kernels use.
+pub fn instructions() -> &'static str {
+    simd::run(Name)
+}
+
+struct Name;
+
+impl simd::Kernel for Name {
+    type Output = &'static str;
+
+    unsafe fn run<S: simd::Simd>(self) -> &'static str {
+        S::NAME
+    }
+}

@@ -1,0 +1,247 @@
+//! Products in integers: weights in 8 bits, what they are multiplied with in 7.
+//!
+//! Seven bits are what every instruction set multiplies without overflow (AVX2's `maddubs` saturates, and
+//! WebAssembly's relaxed dot product leaves more undefined), so that all of them give the same integers. A scale
+//! and a zero point for every [`BLOCK`] columns of every row make up for the eighth: see docs/performance.md.
+
+use super::aligned::Aligned;
+use super::linear::GROUP;
+use super::math::sum;
+use super::output::{Output, Part};
+use super::simd::{Kernel, Simd};
+use super::tile::{panel_columns, tile};
+
+/// Columns that share a scale and a zero point.
+const BLOCK: usize = 128;
+/// The largest activation.
+const STEPS: f32 = 127.0;
+
+/// The weight of a linear layer as integers, in panels.
+#[derive(Debug, Clone)]
+pub(crate) struct QuantizedPanels {
+    /// Of each panel, for each four inputs, four weights of every column.
+    values: Vec<i8>,
+    /// Of each panel, for each block of inputs, the sum of every column's weights: what a zero point counts.
+    sums: Aligned,
+    /// Of every column.
+    scales: Aligned,
+}
+
+impl QuantizedPanels {
+    /// A weight `[outputs, inputs]`, row by row, with a scale for each row.
+    pub(crate) fn new(rows: &[i8], row_scales: &[f32], columns: usize) -> Self {
+        let (outputs, inputs) = (row_scales.len(), rows.len() / row_scales.len());
+        let (panels, quads, blocks) = (outputs.div_ceil(columns), inputs.div_ceil(4), inputs.div_ceil(BLOCK));
+        let mut scales = Aligned::zeros(panels * columns);
+        scales[..outputs].copy_from_slice(row_scales);
+        let mut values = vec![0; panels * quads * columns * 4];
+        let mut sums = Aligned::zeros(panels * blocks * columns);
+        for (output, row) in rows.chunks_exact(inputs).enumerate() {
+            let (panel, column) = (output / columns, output % columns);
+            for (quad, weights) in row.chunks(4).enumerate() {
+                let at = ((panel * quads + quad) * columns + column) * 4;
+                values[at..at + weights.len()].copy_from_slice(weights);
+            }
+            for (block, weights) in row.chunks(BLOCK).enumerate() {
+                let sum: i32 = weights.iter().map(|&weight| i32::from(weight)).sum();
+                sums[(panel * blocks + block) * columns + column] = sum as f32;
+            }
+        }
+        Self { values, sums, scales }
+    }
+}
+
+pub(crate) struct QuantizedProduct<'a> {
+    pub(crate) rows: &'a [f32],
+    pub(crate) inputs: usize,
+    pub(crate) panels: &'a QuantizedPanels,
+    pub(crate) out: Output<'a>,
+}
+
+impl Kernel for QuantizedProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        unsafe {
+            match S::ROWS {
+                12 => self.multiply::<S, 12>(),
+                4 => self.multiply::<S, 4>(),
+                _ => self.multiply::<S, 6>(),
+            }
+        }
+    }
+}
+
+impl QuantizedProduct<'_> {
+    #[inline(always)]
+    unsafe fn multiply<S: Simd, const ROWS: usize>(mut self) {
+        let columns = panel_columns::<S>();
+        let (quads, blocks) = (self.inputs.div_ceil(4), self.inputs.div_ceil(BLOCK));
+        let mut left = QuantizedRows::default();
+        for (index, group) in self.rows.chunks(GROUP * self.inputs).enumerate() {
+            unsafe { left.quantize::<S>(group, self.inputs, ROWS) };
+            for panel in 0..self.out.bias.len().div_ceil(columns) {
+                let weights = &self.panels.values[panel * quads * columns * 4..];
+                let weight_sums = &self.panels.sums[panel * blocks * columns..];
+                let scales = self.panels.scales[panel * columns..].as_ptr();
+                for block in 0..(group.len() / self.inputs).div_ceil(ROWS) {
+                    let (first_row, first_column) = (index * GROUP + block * ROWS, panel * columns);
+                    unsafe {
+                        self.out.prefetch::<S, ROWS>(first_row, first_column);
+                        let left = left.block::<S>(block, ROWS, quads, blocks);
+                        let mut sums = left.times::<S, ROWS>(weights.as_ptr(), weight_sums.as_ptr(), quads);
+                        let scales = [S::load(scales), S::load(scales.add(S::LANES))];
+                        sums.iter_mut()
+                            .for_each(|row| *row = [0, 1].map(|half| S::mul(row[half], scales[half])));
+                        let part = Part { is_first: true, is_last: true };
+                        self.out.add::<S, ROWS>(sums, first_row, first_column, part);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rows in 7 bits, in blocks of rows as a tile reads them.
+#[derive(Default)]
+struct QuantizedRows {
+    /// Of each block of rows, for each four columns, the four values of every row.
+    values: Vec<u8>,
+    /// Of each block of rows, for each block of columns, every row's scale,
+    scales: Aligned,
+    /// and what its zero point stands for, negated.
+    zeros: Aligned,
+    /// A row on its way.
+    row: Vec<u8>,
+}
+
+/// The parts of [`QuantizedRows`] that belong to one block of rows.
+struct RowBlock {
+    values: *const u8,
+    scales: *const f32,
+    zeros: *const f32,
+}
+
+impl QuantizedRows {
+    #[inline(always)]
+    unsafe fn quantize<S: Simd>(&mut self, rows: &[f32], inputs: usize, block_rows: usize) {
+        let (quads, blocks) = (inputs.div_ceil(4), inputs.div_ceil(BLOCK));
+        let count = (rows.len() / inputs).next_multiple_of(block_rows);
+        self.values.resize(count * quads * S::QUAD_BYTES, 0);
+        self.scales.resize(count * blocks);
+        self.zeros.resize(count * blocks);
+        self.row.resize(quads * 4 + S::LANES, 0);
+        for (index, row) in rows.chunks_exact(inputs).enumerate() {
+            let (first, place) = (index / block_rows * block_rows, index % block_rows);
+            for (block, values) in row.chunks(BLOCK).enumerate() {
+                let at = first * blocks + block * block_rows + place;
+                let quantized = &mut self.row[block * BLOCK..];
+                unsafe { (self.scales[at], self.zeros[at]) = quantize_block::<S>(values, quantized) };
+            }
+            let mut to = (first * quads + place) * S::QUAD_BYTES;
+            for quad in self.row[..quads * 4].as_chunks::<4>().0 {
+                unsafe { S::store_quad(*quad, self.values[to..to + S::QUAD_BYTES].as_mut_ptr()) };
+                to += block_rows * S::QUAD_BYTES;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn block<S: Simd>(&self, block: usize, block_rows: usize, quads: usize, blocks: usize) -> RowBlock {
+        RowBlock {
+            values: self.values[block * block_rows * quads * S::QUAD_BYTES..].as_ptr(),
+            scales: self.scales[block * block_rows * blocks..].as_ptr(),
+            zeros: self.zeros[block * block_rows * blocks..].as_ptr(),
+        }
+    }
+}
+
+impl RowBlock {
+    /// The product with a panel, but for the scales of its columns.
+    #[inline(always)]
+    unsafe fn times<S: Simd, const ROWS: usize>(
+        self,
+        mut weights: *const i8,
+        weight_sums: *const f32,
+        quads: usize,
+    ) -> [[S::Vector; 2]; ROWS] {
+        let Self { mut values, mut scales, zeros } = self;
+        let per_block = BLOCK / 4;
+        unsafe {
+            let mut sums = tile::<S, ROWS>(quads.div_ceil(per_block), zeros, ROWS, weight_sums);
+            for start in (0..quads).step_by(per_block) {
+                let count = per_block.min(quads - start);
+                let integers = integer_tile::<S, ROWS>(count, values, weights);
+                for (row, (sums, integers)) in sums.iter_mut().zip(integers).enumerate() {
+                    let scale = S::splat(*scales.add(row));
+                    sums[0] = S::mul_add(S::to_float(integers[0]), scale, sums[0]);
+                    sums[1] = S::mul_add(S::to_float(integers[1]), scale, sums[1]);
+                }
+                values = values.add(count * ROWS * S::QUAD_BYTES);
+                weights = weights.add(count * panel_columns::<S>() * 4);
+                scales = scales.add(ROWS);
+            }
+            sums
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn integer_tile<S: Simd, const ROWS: usize>(
+    quads: usize,
+    mut left: *const u8,
+    mut weights: *const i8,
+) -> [[S::Integers; 2]; ROWS] {
+    unsafe {
+        let mut sums = [[S::zero(); 2]; ROWS];
+        for _ in 0..quads {
+            let columns = [S::load_weights(weights), S::load_weights(weights.add(4 * S::LANES))];
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let quad = S::load_quad(left.add(row * S::QUAD_BYTES));
+                sums[0] = S::dot(sums[0], quad, columns[0]);
+                sums[1] = S::dot(sums[1], quad, columns[1]);
+            }
+            left = left.add(ROWS * S::QUAD_BYTES);
+            weights = weights.add(panel_columns::<S>() * 4);
+        }
+        sums
+    }
+}
+
+/// Rounds `values` to 0…127 around a zero point, so that 0 stays 0; the size of a step, and what the zero point
+/// stands for, negated. `quantized` has room for a vector more than there are values.
+#[inline(always)]
+unsafe fn quantize_block<S: Simd>(values: &[f32], quantized: &mut [u8]) -> (f32, f32) {
+    /// 1.5 · 2^23: a float this large holds an integer in its lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    unsafe {
+        let (mut least, mut most, mut nothing) = (S::splat(0.0), S::splat(0.0), S::splat(0.0));
+        let load = |at| super::norm::load_at::<S>(values, at);
+        for at in (0..values.len()).step_by(S::LANES) {
+            least = S::min(least, load(at));
+            most = S::max(most, load(at));
+            // NaN where a value is not finite, else 0: comparing may lose it.
+            nothing = S::mul_add(load(at), S::splat(0.0), nothing);
+        }
+        let (least, most) = (fold::<S>(least, f32::min), fold::<S>(most, f32::max));
+        // No step where all is zero.
+        let step = ((most - least) / STEPS).max(f32::MIN_POSITIVE);
+        let zero = (-least / step).round_ties_even().min(STEPS);
+        let (steps, zero_bits) = (S::splat(1.0 / step), S::splat(ROUND + zero));
+        for at in (0..values.len()).step_by(S::LANES) {
+            let bits = S::mul_add(load(at), steps, zero_bits);
+            let bits = S::min(S::max(bits, S::splat(ROUND)), S::splat(ROUND + STEPS));
+            S::store_lowest_bytes(bits, quantized[at..].as_mut_ptr());
+        }
+        // Behind the values are zeros of the weights, whatever is there.
+        (step, -step * zero + sum::<S>(nothing))
+    }
+}
+
+#[inline(always)]
+unsafe fn fold<S: Simd>(vector: S::Vector, operation: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut elements = [0.0_f32; 16];
+    unsafe { S::store(vector, elements.as_mut_ptr()) };
+    elements[..S::LANES].iter().copied().fold(elements[0], operation)
+}

@@ -1,0 +1,136 @@
+//! Linear layers.
+
+#[cfg(feature = "gpu")]
+use burn::tensor::{Tensor, TensorData, activation::gelu, module::linear};
+
+use crate::Rows;
+use crate::cpu::{self, PackedMatrix};
+use crate::rows::MIXED;
+
+/// Rows of a feed-forward layer that the CPU computes at once: what lies between its two products stays in
+/// the cache.
+const FEED_ROWS: usize = 120;
+
+/// What follows a linear layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// The exact GELU.
+    Gelu,
+}
+
+/// A weight `[out, in]` that is kept in fewer bytes and multiplied out for every product.
+pub trait StoredMatrix: Send + Sync {
+    /// Columns.
+    fn inputs(&self) -> usize;
+    /// All rows in f32.
+    fn multiplied_out(&self) -> Vec<f32>;
+}
+
+/// `x · weightᵀ + bias`
+pub struct Linear(Kind);
+
+enum Kind {
+    Packed {
+        weight: PackedMatrix,
+        bias: Vec<f32>,
+    },
+    Stored {
+        weight: Box<dyn StoredMatrix>,
+        bias: Vec<f32>,
+    },
+    #[cfg(feature = "gpu")]
+    Gpu(Box<(Tensor<2>, Tensor<1>)>),
+}
+
+impl Linear {
+    /// A layer with the weight `[out, in]`, on its device.
+    pub fn new(weight: Rows, bias: Vec<f32>) -> Self {
+        Self(match weight {
+            Rows::Cpu { values, width } => {
+                Kind::Packed { weight: PackedMatrix::from_f32(&values, width), bias }
+            }
+            #[cfg(feature = "gpu")]
+            Rows::Gpu(weight) => {
+                let shape = [bias.len()];
+                let bias =
+                    Tensor::from_data(TensorData::new(bias, shape), (&weight.device(), weight.dtype()));
+                Kind::Gpu(Box::new((*weight, bias)))
+            }
+        })
+    }
+
+    /// A layer on the CPU whose weight is integers, each row with a scale of its own.
+    pub fn from_i8(rows: &[i8], scales: &[f32], bias: Vec<f32>) -> Self {
+        Self(Kind::Packed { weight: PackedMatrix::from_i8(rows, scales), bias })
+    }
+
+    /// As [`Self::from_i8`], and what comes in is rounded to integers as well: several times as fast.
+    pub fn quantized(rows: &[i8], scales: &[f32], bias: Vec<f32>) -> Self {
+        Self(Kind::Packed { weight: PackedMatrix::quantized(rows, scales), bias })
+    }
+
+    /// A layer on the CPU whose weight stays as it is stored.
+    pub fn from_stored(weight: Box<dyn StoredMatrix>, bias: Vec<f32>) -> Self {
+        Self(Kind::Stored { weight, bias })
+    }
+
+    /// `[rows, in]` → `[rows, out]`
+    pub fn forward(&self, rows: &Rows) -> Rows {
+        self.forward_then(rows, Activation::None)
+    }
+
+    /// `[rows, in]` → `[rows, out]`
+    fn forward_then(&self, rows: &Rows, activation: Activation) -> Rows {
+        match (&self.0, rows) {
+            (Kind::Packed { weight, bias }, Rows::Cpu { values, .. }) => {
+                let mut out = vec![0.0; values.len() / weight.inputs() * weight.outputs()];
+                let (input, output) =
+                    ((values.as_slice(), weight.inputs()), (out.as_mut_slice(), weight.outputs()));
+                cpu::side_by_side(input, output, |rows, out| {
+                    cpu::linear(rows, weight, bias, activation, out)
+                });
+                Rows::Cpu { values: out, width: weight.outputs() }
+            }
+            (Kind::Stored { weight, bias }, Rows::Cpu { .. }) => {
+                let weight = PackedMatrix::from_f32(&weight.multiplied_out(), weight.inputs());
+                Self(Kind::Packed { weight, bias: bias.clone() }).forward_then(rows, activation)
+            }
+            #[cfg(feature = "gpu")]
+            (Kind::Gpu(layer), Rows::Gpu(rows)) => {
+                let (weight, bias) = layer.as_ref();
+                let out = linear(rows.as_ref().clone(), weight.clone().transpose(), Some(bias.clone()));
+                Rows::Gpu(Box::new(if activation == Activation::Gelu { gelu(out) } else { out }))
+            }
+            #[allow(unreachable_patterns)]
+            _ => unreachable!("{MIXED}"),
+        }
+    }
+
+    /// `output(GELU(intermediate(rows)))`, `[rows, hidden]` → `[rows, hidden]`
+    pub fn feed_forward(intermediate: &Self, output: &Self, rows: &Rows) -> Rows {
+        match (&intermediate.0, &output.0, rows) {
+            (
+                Kind::Packed { weight: up, bias: up_bias },
+                Kind::Packed { weight: down, bias: down_bias },
+                Rows::Cpu { values, width },
+            ) => {
+                let mut out = vec![0.0; values.len() / width * down.outputs()];
+                let (input, output) = ((values.as_slice(), *width), (out.as_mut_slice(), down.outputs()));
+                cpu::side_by_side(input, output, |rows, out| {
+                    let mut wide = vec![0.0; FEED_ROWS.min(rows.len() / width) * up.outputs()];
+                    for (rows, out) in
+                        rows.chunks(FEED_ROWS * width).zip(out.chunks_mut(FEED_ROWS * down.outputs()))
+                    {
+                        let wide = &mut wide[..rows.len() / width * up.outputs()];
+                        cpu::linear(rows, up, up_bias, Activation::Gelu, wide);
+                        cpu::linear(wide, down, down_bias, Activation::None, out);
+                    }
+                });
+                Rows::Cpu { values: out, width: down.outputs() }
+            }
+            _ => output.forward(&intermediate.forward_then(rows, Activation::Gelu)),
+        }
+    }
+}
