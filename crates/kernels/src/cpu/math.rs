@@ -12,7 +12,8 @@ const ROUND: f32 = 12_582_912.0;
 pub(crate) unsafe fn exp<S: Simd>(x: S::Vector) -> S::Vector {
     const P: [f32; 5] = [0.499_999_93, 0.166_665_2, 0.041_668_39, 0.008_368_745, 0.001_381_454];
     unsafe {
-        let x = S::max(x, S::splat(-87.0));
+        // In this order NaN stays NaN: of two, the second is taken unless the first is larger.
+        let x = S::max(S::splat(-87.0), x);
         let bits = S::mul_add(x, S::splat(std::f32::consts::LOG2_E), S::splat(ROUND));
         let n = S::sub(bits, S::splat(ROUND));
         // ln 2 in two parts, the first with so few bits that its product with n is exact.

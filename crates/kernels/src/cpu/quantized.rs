@@ -230,7 +230,8 @@ unsafe fn quantize_block<S: Simd>(values: &[f32], quantized: &mut [u8]) -> (f32,
         let zero = (-least / step).round_ties_even().min(STEPS);
         let (steps, zero_bits) = (S::splat(1.0 / step), S::splat(ROUND + zero));
         for at in (0..values.len()).step_by(S::LANES) {
-            let bits = S::mul_add(load(at), steps, zero_bits);
+            // Rounded twice, as every instruction set can.
+            let bits = S::add(S::mul(load(at), steps), zero_bits);
             let bits = S::min(S::max(bits, S::splat(ROUND)), S::splat(ROUND + STEPS));
             S::store_lowest_bytes(bits, quantized[at..].as_mut_ptr());
         }

@@ -32,7 +32,9 @@ pub(crate) trait Simd: Copy {
     unsafe fn sub(left: Self::Vector, right: Self::Vector) -> Self::Vector;
     unsafe fn mul(left: Self::Vector, right: Self::Vector) -> Self::Vector;
     unsafe fn div(left: Self::Vector, right: Self::Vector) -> Self::Vector;
+    /// The larger one; `right` where one of them is NaN, as x86 has it.
     unsafe fn max(left: Self::Vector, right: Self::Vector) -> Self::Vector;
+    /// The smaller one; `right` where one of them is NaN.
     unsafe fn min(left: Self::Vector, right: Self::Vector) -> Self::Vector;
     /// `left · right + sum`, rounded once where the set can do that.
     unsafe fn mul_add(left: Self::Vector, right: Self::Vector, sum: Self::Vector) -> Self::Vector;

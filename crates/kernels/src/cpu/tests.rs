@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{PackedMatrix, add_norm, linear};
+use super::{PackedMatrix, add_norm, attention, linear};
 use crate::Activation;
 
 #[cfg(target_arch = "x86_64")]
@@ -151,6 +151,19 @@ fn what_is_not_finite_is_not_lost_in_integers() {
             linear(&x, &weight, &[0.0; 2], Activation::None, &mut out);
             assert!(out.iter().all(|value| !value.is_finite()), "{bad}: {out:?}");
         }
+    });
+}
+
+#[test]
+fn scores_that_overflow_are_not_lost_in_softmax() {
+    at_every_level(|| {
+        let (mut query, mut key_value) = (matrix(5 * 8, 1), matrix(5 * 16, 2));
+        query[..8].fill(1e30);
+        key_value[2 * 16..2 * 16 + 8].fill(1e30);
+        let mut out = [0.0; 5 * 8];
+        attention(&query, &key_value, &[5], 2, &mut out);
+        assert!(out[..8].iter().all(|value| value.is_nan()), "{out:?}");
+        assert!(out[8..].iter().all(|value| value.is_finite()), "{out:?}");
     });
 }
 
