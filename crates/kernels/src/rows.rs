@@ -50,15 +50,6 @@ impl Rows {
         }
     }
 
-    /// Rows and columns.
-    pub fn dims(&self) -> [usize; 2] {
-        match self {
-            Rows::Cpu { values, width } => [values.len() / width, *width],
-            #[cfg(feature = "gpu")]
-            Rows::Gpu(rows) => rows.dims(),
-        }
-    }
-
     /// In f16 on a GPU, which must have it; as they are in memory.
     pub fn to_f16(self) -> Self {
         match self {

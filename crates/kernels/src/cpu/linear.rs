@@ -4,7 +4,7 @@ use super::aligned::Aligned;
 use super::output::{Output, Part};
 use super::quantized::{QuantizedPanels, QuantizedProduct};
 use super::simd::{Kernel, Simd, run};
-use super::tile::{pack_rows, panel_columns, tile};
+use super::tile::{Tiled, pack_rows, panel_columns, tile};
 use crate::Activation;
 
 /// Products that are summed before the next panel: what both sides take fits the first cache.
@@ -38,9 +38,7 @@ impl PackedMatrix {
     pub fn from_f32(rows: &[f32], inputs: usize) -> Self {
         let (columns, outputs) = (run(PanelColumns), rows.len() / inputs);
         let mut values = Aligned::zeros(outputs.next_multiple_of(columns) * inputs);
-        for (rows, panel) in rows.chunks(columns * inputs).zip(values.chunks_exact_mut(columns * inputs)) {
-            fill_panel(rows, inputs, panel, columns);
-        }
+        fill_panels(rows, inputs, &mut values, columns);
         Self { values: Values::F32(values), inputs, outputs }
     }
 
@@ -52,9 +50,7 @@ impl PackedMatrix {
         let mut scales = scales.to_vec();
         scales.resize(outputs.next_multiple_of(columns), 0.0);
         let mut values = vec![0; scales.len() * inputs];
-        for (rows, panel) in rows.chunks(columns * inputs).zip(values.chunks_exact_mut(columns * inputs)) {
-            fill_panel(rows, inputs, panel, columns);
-        }
+        fill_panels(rows, inputs, &mut values, columns);
         Self { values: Values::I8 { values, scales }, inputs, outputs }
     }
 
@@ -75,11 +71,14 @@ impl PackedMatrix {
     }
 }
 
-/// Turns rows into the columns of a panel.
-fn fill_panel<T: Copy>(rows: &[T], inputs: usize, panel: &mut [T], columns: usize) {
-    for (input, values) in panel.chunks_exact_mut(columns).enumerate() {
-        for (value, row) in values.iter_mut().zip(rows.chunks_exact(inputs)) {
-            *value = row[input];
+/// Turns rows into the columns of panels.
+fn fill_panels<T: Copy>(rows: &[T], inputs: usize, panels: &mut [T], columns: usize) {
+    let size = columns * inputs;
+    for (rows, panel) in rows.chunks(size).zip(panels.chunks_exact_mut(size)) {
+        for (input, values) in panel.chunks_exact_mut(columns).enumerate() {
+            for (value, row) in values.iter_mut().zip(rows.chunks_exact(inputs)) {
+                *value = row[input];
+            }
         }
     }
 }
@@ -111,22 +110,7 @@ struct Product<'a> {
     out: Output<'a>,
 }
 
-impl Kernel for Product<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        unsafe {
-            match S::ROWS {
-                12 => self.multiply::<S, 12>(),
-                4 => self.multiply::<S, 4>(),
-                _ => self.multiply::<S, 6>(),
-            }
-        }
-    }
-}
-
-impl Product<'_> {
+impl Tiled for Product<'_> {
     #[inline(always)]
     unsafe fn multiply<S: Simd, const ROWS: usize>(mut self) {
         let PackedMatrix { inputs, outputs, .. } = *self.weight;

@@ -3,7 +3,7 @@
 use super::simd::Simd;
 
 /// 1.5 · 2^23: a float this large holds an integer in its lowest bits.
-const ROUND: f32 = 12_582_912.0;
+pub(crate) const ROUND: f32 = 12_582_912.0;
 
 /// e^x to 2e-7 for x ≤ 0; below −87 what is there is the smallest normal number, not 0.
 ///
@@ -78,7 +78,13 @@ const MAX_LANES: usize = 16;
 
 #[inline(always)]
 pub(crate) unsafe fn sum<S: Simd>(vector: S::Vector) -> f32 {
+    unsafe { fold::<S>(vector, |left, right| left + right) }
+}
+
+/// All elements of a vector, put together from the first on.
+#[inline(always)]
+pub(crate) unsafe fn fold<S: Simd>(vector: S::Vector, operation: impl Fn(f32, f32) -> f32) -> f32 {
     let mut elements = [0.0_f32; MAX_LANES];
     unsafe { S::store(vector, elements.as_mut_ptr()) };
-    elements[..S::LANES].iter().sum()
+    elements[1..S::LANES].iter().copied().fold(elements[0], operation)
 }

@@ -6,10 +6,10 @@
 
 use super::aligned::Aligned;
 use super::linear::GROUP;
-use super::math::sum;
+use super::math::{ROUND, fold, sum};
 use super::output::{Output, Part};
-use super::simd::{Kernel, Simd};
-use super::tile::{panel_columns, tile};
+use super::simd::Simd;
+use super::tile::{Tiled, panel_columns, tile};
 
 /// Columns that share a scale and a zero point.
 const BLOCK: usize = 128;
@@ -58,22 +58,7 @@ pub(crate) struct QuantizedProduct<'a> {
     pub(crate) out: Output<'a>,
 }
 
-impl Kernel for QuantizedProduct<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        unsafe {
-            match S::ROWS {
-                12 => self.multiply::<S, 12>(),
-                4 => self.multiply::<S, 4>(),
-                _ => self.multiply::<S, 6>(),
-            }
-        }
-    }
-}
-
-impl QuantizedProduct<'_> {
+impl Tiled for QuantizedProduct<'_> {
     #[inline(always)]
     unsafe fn multiply<S: Simd, const ROWS: usize>(mut self) {
         let columns = panel_columns::<S>();
@@ -213,8 +198,6 @@ unsafe fn integer_tile<S: Simd, const ROWS: usize>(
 /// stands for, negated. `quantized` has room for a vector more than there are values.
 #[inline(always)]
 unsafe fn quantize_block<S: Simd>(values: &[f32], quantized: &mut [u8]) -> (f32, f32) {
-    /// 1.5 · 2^23: a float this large holds an integer in its lowest bits.
-    const ROUND: f32 = 12_582_912.0;
     unsafe {
         let (mut least, mut most, mut nothing) = (S::splat(0.0), S::splat(0.0), S::splat(0.0));
         let load = |at| super::norm::load_at::<S>(values, at);
@@ -238,11 +221,4 @@ unsafe fn quantize_block<S: Simd>(values: &[f32], quantized: &mut [u8]) -> (f32,
         // Behind the values are zeros of the weights, whatever is there.
         (step, -step * zero + sum::<S>(nothing))
     }
-}
-
-#[inline(always)]
-unsafe fn fold<S: Simd>(vector: S::Vector, operation: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut elements = [0.0_f32; 16];
-    unsafe { S::store(vector, elements.as_mut_ptr()) };
-    elements[..S::LANES].iter().copied().fold(elements[0], operation)
 }
