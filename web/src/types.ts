@@ -40,7 +40,7 @@ export type CacheChoice = "auto" | "opfs" | "cache-storage" | "none";
 export interface LoadOptions {
   /** @default "auto" */
   device?: DeviceChoice;
-  /** Without it f16 where the GPU computes in f16, else f32. */
+  /** Without it f16 where the GPU computes in f16, q8 on the CPU where the file is in q8, else f32. */
   dtype?: Dtype;
   onProgress?: (event: ProgressEvent) => void;
   /** Stops the download or the set-up; `load` rejects with its reason. */

@@ -5,9 +5,9 @@
 pub enum Device {
     /// This machine's processor.
     Cpu,
-    /// A GPU, through Burn.
+    /// A GPU.
     #[cfg(feature = "gpu")]
-    Gpu(burn::tensor::Device),
+    Gpu(crate::Gpu),
 }
 
 impl Device {
@@ -25,7 +25,16 @@ impl Device {
         match self {
             Device::Cpu => None,
             #[cfg(feature = "gpu")]
-            Device::Gpu(device) => device.memory_pool_usage().map(|usage| usage.bytes_in_use),
+            Device::Gpu(gpu) => Some(gpu.bytes_in_use()),
+        }
+    }
+
+    /// Kernels that a GPU was given so far; 0 for the CPU.
+    pub fn launches(&self) -> u64 {
+        match self {
+            Device::Cpu => 0,
+            #[cfg(feature = "gpu")]
+            Device::Gpu(gpu) => gpu.launches(),
         }
     }
 }

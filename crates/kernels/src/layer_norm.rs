@@ -1,8 +1,5 @@
 //! LayerNorm (Ba et al. 2016).
 
-#[cfg(feature = "gpu")]
-use burn::tensor::{DType, Tensor, TensorData, module::layer_norm};
-
 use crate::rows::MIXED;
 use crate::{Device, Rows};
 
@@ -17,8 +14,9 @@ enum Kind {
     },
     #[cfg(feature = "gpu")]
     Gpu {
-        weight_and_bias: Box<[Tensor<1>; 2]>,
-        epsilon: f64,
+        weight: crate::gpu::Matrix,
+        bias: crate::gpu::Matrix,
+        epsilon: f32,
     },
 }
 
@@ -28,12 +26,9 @@ impl LayerNorm {
         Self(match device {
             Device::Cpu => Kind::Cpu { weight, bias, epsilon },
             #[cfg(feature = "gpu")]
-            Device::Gpu(device) => {
-                let vector = |values: Vec<f32>| {
-                    let shape = [values.len()];
-                    Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
-                };
-                Kind::Gpu { weight_and_bias: Box::new([weight, bias].map(vector)), epsilon }
+            Device::Gpu(gpu) => {
+                let vector = |values: Vec<f32>| gpu.weight(&values, values.len(), false);
+                Kind::Gpu { weight: vector(weight), bias: vector(bias), epsilon: epsilon as f32 }
             }
         })
     }
@@ -43,12 +38,19 @@ impl LayerNorm {
         self.forward_sum(rows, None)
     }
 
-    /// Of `rows + residual`: `[rows, hidden]` → `[rows, hidden]`
-    pub fn forward_added(&self, rows: Rows, residual: &Rows) -> Rows {
-        self.forward_sum(rows, Some(residual))
+    /// Of `rows`, to f16 on a GPU, which must have it: `[rows, hidden]` → `[rows, hidden]`
+    pub fn forward_to_f16(&self, rows: Rows) -> Rows {
+        match (&self.0, rows) {
+            #[cfg(feature = "gpu")]
+            (Kind::Gpu { weight, bias, epsilon }, Rows::Gpu(rows)) => {
+                Rows::Gpu(crate::gpu::norm(&rows, (weight, bias), *epsilon, true))
+            }
+            (_, rows) => self.forward(rows),
+        }
     }
 
-    fn forward_sum(&self, rows: Rows, residual: Option<&Rows>) -> Rows {
+    /// Of `rows + residual`: `[rows, hidden]` → `[rows, hidden]`
+    pub(crate) fn forward_sum(&self, rows: Rows, residual: Option<&Rows>) -> Rows {
         match (&self.0, rows, residual) {
             (Kind::Cpu { weight, bias, epsilon }, Rows::Cpu { mut values, width }, residual) => {
                 let residual = match residual {
@@ -59,16 +61,8 @@ impl LayerNorm {
                 Rows::Cpu { values, width }
             }
             #[cfg(feature = "gpu")]
-            (Kind::Gpu { weight_and_bias, epsilon }, Rows::Gpu(rows), residual) => {
-                let [weight, bias] = weight_and_bias.as_ref();
-                let rows = match residual {
-                    Some(Rows::Gpu(residual)) => residual.as_ref().clone() + *rows,
-                    _ => *rows,
-                };
-                let dtype = rows.dtype();
-                let rows = rows.cast(DType::F32);
-                let rows = layer_norm(rows, weight.clone(), Some(bias.clone()), *epsilon);
-                Rows::Gpu(Box::new(rows.cast(dtype)))
+            (Kind::Gpu { weight, bias, epsilon }, Rows::Gpu(rows), None) => {
+                Rows::Gpu(crate::gpu::norm(&rows, (weight, bias), *epsilon, rows.is_f16()))
             }
             #[allow(unreachable_patterns)]
             _ => unreachable!("{MIXED}"),

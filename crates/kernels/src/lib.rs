@@ -1,22 +1,26 @@
 //! What a cross-encoder is computed with: rows of numbers, and the few operations that its layers consist of.
 //!
 //! [`Rows`] lie in memory or on a GPU, and every operation runs where they are: on the CPU in vector
-//! instructions chosen when the program runs ([`cpu`]), on a GPU through Burn.
+//! instructions chosen when the program runs ([`cpu`]), on a GPU in kernels written in CubeCL (`gpu`).
 //!
 //! - [`Linear`]: `x · Wᵀ + b`, with what follows it; [`Linear::feed_forward`] is two of them.
-//! - [`LayerNorm`]: of a sum, row by row.
-//! - [`segment_attention`]: attention over pairs that lie end to end, without padding.
+//! - [`LayerNorm`]: row by row.
+//! - [`SelfAttention`]: over pairs that lie end to end, without padding.
 
 pub mod cpu;
 mod device;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod layer_norm;
 mod linear;
 mod rows;
-mod segment_attention;
+mod self_attention;
 
 pub use cpu::instructions;
 pub use device::Device;
+#[cfg(feature = "gpu")]
+pub use gpu::Gpu;
 pub use layer_norm::LayerNorm;
 pub use linear::{Activation, Linear, StoredMatrix};
 pub use rows::Rows;
-pub use segment_attention::{Segments, segment_attention};
+pub use self_attention::{Projection, Segments, SelfAttention};

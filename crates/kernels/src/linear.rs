@@ -1,11 +1,10 @@
 //! Linear layers.
 
-#[cfg(feature = "gpu")]
-use burn::tensor::{Tensor, TensorData, activation::gelu, module::linear};
-
-use crate::Rows;
 use crate::cpu::{self, PackedMatrix};
+#[cfg(feature = "gpu")]
+use crate::gpu::{Then, Weight};
 use crate::rows::MIXED;
+use crate::{LayerNorm, Rows};
 
 /// Rows of a feed-forward layer that the CPU computes at once: what lies between its two products stays in
 /// the cache.
@@ -18,6 +17,8 @@ pub enum Activation {
     None,
     /// The exact GELU.
     Gelu,
+    /// tanh.
+    Tanh,
 }
 
 /// A weight `[out, in]` that is kept in fewer bytes and multiplied out for every product.
@@ -29,9 +30,9 @@ pub trait StoredMatrix: Send + Sync {
 }
 
 /// `x · weightᵀ + bias`
-pub struct Linear(Kind);
+pub struct Linear(pub(crate) Kind);
 
-enum Kind {
+pub(crate) enum Kind {
     Packed {
         weight: PackedMatrix,
         bias: Vec<f32>,
@@ -41,7 +42,7 @@ enum Kind {
         bias: Vec<f32>,
     },
     #[cfg(feature = "gpu")]
-    Gpu(Box<(Tensor<2>, Tensor<1>)>),
+    Gpu(crate::gpu::Weight),
 }
 
 impl Linear {
@@ -52,12 +53,7 @@ impl Linear {
                 Kind::Packed { weight: PackedMatrix::from_f32(&values, width), bias }
             }
             #[cfg(feature = "gpu")]
-            Rows::Gpu(weight) => {
-                let shape = [bias.len()];
-                let bias =
-                    Tensor::from_data(TensorData::new(bias, shape), (&weight.device(), weight.dtype()));
-                Kind::Gpu(Box::new((*weight, bias)))
-            }
+            Rows::Gpu(weight) => Kind::Gpu(Weight::new(weight, &bias)),
         })
     }
 
@@ -76,13 +72,8 @@ impl Linear {
         Self(Kind::Stored { weight, bias })
     }
 
-    /// `[rows, in]` → `[rows, out]`
-    pub fn forward(&self, rows: &Rows) -> Rows {
-        self.forward_then(rows, Activation::None)
-    }
-
-    /// `[rows, in]` → `[rows, out]`
-    fn forward_then(&self, rows: &Rows, activation: Activation) -> Rows {
+    /// `activation(linear(rows))`, `[rows, in]` → `[rows, out]`
+    pub fn forward(&self, rows: &Rows, activation: Activation) -> Rows {
         match (&self.0, rows) {
             (Kind::Packed { weight, bias }, Rows::Cpu { values, .. }) => {
                 let mut out = vec![0.0; values.len() / weight.inputs() * weight.outputs()];
@@ -95,21 +86,35 @@ impl Linear {
             }
             (Kind::Stored { weight, bias }, Rows::Cpu { .. }) => {
                 let weight = PackedMatrix::from_f32(&weight.multiplied_out(), weight.inputs());
-                Self(Kind::Packed { weight, bias: bias.clone() }).forward_then(rows, activation)
+                Self(Kind::Packed { weight, bias: bias.clone() }).forward(rows, activation)
             }
             #[cfg(feature = "gpu")]
-            (Kind::Gpu(layer), Rows::Gpu(rows)) => {
-                let (weight, bias) = layer.as_ref();
-                let out = linear(rows.as_ref().clone(), weight.clone().transpose(), Some(bias.clone()));
-                Rows::Gpu(Box::new(if activation == Activation::Gelu { gelu(out) } else { out }))
+            (Kind::Gpu(weight), Rows::Gpu(rows)) => {
+                let then = match activation {
+                    Activation::None => Then::Nothing,
+                    Activation::Gelu => Then::Gelu,
+                    Activation::Tanh => Then::Tanh,
+                };
+                Rows::Gpu(weight.forward(rows, weight.all(), then, None))
             }
             #[allow(unreachable_patterns)]
             _ => unreachable!("{MIXED}"),
         }
     }
 
-    /// `output(GELU(intermediate(rows)))`, `[rows, hidden]` → `[rows, hidden]`
-    pub fn feed_forward(intermediate: &Self, output: &Self, rows: &Rows) -> Rows {
+    /// `norm(linear(rows) + residual)`, `[rows, in]` → `[rows, out]`
+    pub fn add_norm(&self, rows: &Rows, residual: &Rows, norm: &LayerNorm) -> Rows {
+        match (&self.0, rows, residual) {
+            #[cfg(feature = "gpu")]
+            (Kind::Gpu(weight), Rows::Gpu(rows), Rows::Gpu(residual)) => {
+                norm.forward(Rows::Gpu(weight.forward(rows, weight.all(), Then::Add, Some(residual))))
+            }
+            _ => norm.forward_sum(self.forward(rows, Activation::None), Some(residual)),
+        }
+    }
+
+    /// The feed-forward block, `norm(output(GELU(intermediate(rows))) + rows)`: `[rows, hidden]` → `[rows, hidden]`
+    pub fn feed_forward(intermediate: &Self, output: &Self, norm: &LayerNorm, rows: &Rows) -> Rows {
         match (&intermediate.0, &output.0, rows) {
             (
                 Kind::Packed { weight: up, bias: up_bias },
@@ -128,9 +133,9 @@ impl Linear {
                         cpu::linear(wide, down, down_bias, Activation::None, out);
                     }
                 });
-                Rows::Cpu { values: out, width: down.outputs() }
+                norm.forward_sum(Rows::Cpu { values: out, width: down.outputs() }, Some(rows))
             }
-            _ => output.forward(&intermediate.forward_then(rows, Activation::Gelu)),
+            _ => output.add_norm(&intermediate.forward(rows, Activation::Gelu), rows, norm),
         }
     }
 }

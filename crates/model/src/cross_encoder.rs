@@ -27,11 +27,13 @@ pub struct CrossEncoder {
     embeddings: Embeddings,
     layers: Vec<EncoderLayer>,
     head: ClassificationHead,
+    precision: Precision,
     keep: Keep,
 }
 
 impl CrossEncoder {
-    /// Reads the weights of `checkpoint`, all but the embedding tables, onto `device`.
+    /// Reads the weights of `checkpoint`, all but the embedding tables, onto `device`. Without a precision they are
+    /// multiplied in f32, but for 8-bit integers, of which the CPU makes integer products.
     ///
     /// # Errors
     /// [`ModelError::WeightsMismatch`] naming every tensor that is missing, unexpected or of another
@@ -39,13 +41,13 @@ impl CrossEncoder {
     pub fn load(
         config: ModelConfig,
         checkpoint: Checkpoint,
-        precision: Precision,
+        precision: impl Into<Option<Precision>>,
         device: &Device,
     ) -> Result<Self, ModelError> {
         let layout = Layout::of(&config, checkpoint.list());
         let expected = layout.tensors(&config);
         checkpoint.list().check(&expected, true)?;
-        let keep = Keep { precision, device: device.clone() };
+        let keep = Keep::new(precision.into(), device);
         let checkpoint = Arc::new(checkpoint);
         let mut weights = Weights::default();
         for expected in expected {
@@ -62,14 +64,16 @@ impl CrossEncoder {
         keep: Keep,
     ) -> Result<Self, ModelError> {
         let weights = &mut weights;
+        let precision = weights.precision(&keep);
         let layers = 0..config.num_hidden_layers;
         let layers = layers.map(|layer| EncoderLayer::take(weights, layout, layer, &config, &keep));
         Ok(Self {
             layers: layers.collect::<Result<_, _>>()?,
             embeddings: Embeddings::take(weights, layout, &config, &keep)?,
-            head: ClassificationHead::take(weights, layout)?,
+            head: ClassificationHead::take(weights, layout, &keep)?,
             config,
             layout,
+            precision,
             keep,
         })
     }
@@ -84,9 +88,9 @@ impl CrossEncoder {
         self.layout
     }
 
-    /// The precision of the weights.
+    /// The precision of the products.
     pub fn precision(&self) -> Precision {
-        self.keep.precision
+        self.precision
     }
 
     /// Bytes of device memory that hold weights and working data; `None` on devices that do not count.

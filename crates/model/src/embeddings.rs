@@ -135,8 +135,8 @@ impl Embeddings {
                 sum.iter_mut().zip(&row).for_each(|(sum, value)| *sum += value);
             }
         }
-        let rows = self.norm.forward(Rows::new(sums, hidden, false, &keep.device));
-        Ok(if keep.computes_in_f16() { rows.to_f16() } else { rows })
+        let rows = Rows::new(sums, hidden, &keep.device);
+        Ok(if keep.computes_in_f16() { self.norm.forward_to_f16(rows) } else { self.norm.forward(rows) })
     }
 }
 

@@ -3,12 +3,12 @@
 use crossrank_kernels::{LayerNorm, Linear};
 
 use crate::weights::{Keep, Weights};
-use crate::{ModelConfig, ModelError, Precision};
+use crate::{ModelConfig, ModelError};
 
-/// The linear layer `name`, multiplied in `precision` where that is a choice.
-pub(crate) fn linear(weights: &mut Weights, name: &str, precision: Precision) -> Result<Linear, ModelError> {
+/// The linear layer `name`.
+pub(crate) fn linear(weights: &mut Weights, name: &str, keep: &Keep) -> Result<Linear, ModelError> {
     let weight = weights.matrix(&format!("{name}.weight"))?;
-    Ok(weight.into_linear(weights.vector(&format!("{name}.bias"))?, precision))
+    Ok(weight.into_linear(weights.vector(&format!("{name}.bias"))?, keep))
 }
 
 /// The LayerNorm `name`.

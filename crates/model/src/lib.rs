@@ -30,6 +30,8 @@ mod weights;
 pub use checkpoint::Checkpoint;
 pub use config::{Family, ModelConfig};
 pub use cross_encoder::{CrossEncoder, Stage};
+#[cfg(feature = "gpu")]
+pub use crossrank_kernels::Gpu;
 pub use crossrank_kernels::{Device, Rows as HiddenStates, Segments, instructions};
 pub use embeddings::{PackedPairs, position_ids};
 pub use error::{ModelError, WrongTensor};

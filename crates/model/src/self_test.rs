@@ -23,7 +23,7 @@ const LOGITS: [f64; 3] = [1.189_160_032_244_008_6, 1.009_342_013_214_414_4, 1.01
 /// [`ModelError::Device`] and [`ModelError::LogitNotFinite`].
 pub async fn self_test(precision: Precision, device: &Device) -> Result<f64, ModelError> {
     let config = config();
-    let keep = Keep { precision, device: device.clone() };
+    let keep = Keep::new(Some(precision), device);
     let model = CrossEncoder::assemble(config.clone(), Layout::XlmRoberta, weights(&config, &keep)?, keep)?;
     let mut pairs = PackedPairs::default();
     for (pair, length) in LENGTHS.into_iter().enumerate() {

@@ -78,15 +78,15 @@ impl StoredRows {
         self.rows.decode(row, &self.bytes[row * stride..(row + 1) * stride], precision, out)
     }
 
-    /// The layer whose weight these are: in q8 it multiplies integers, else the floats that they stand for.
-    pub(crate) fn into_linear(self, bias: Vec<f32>, precision: Precision) -> Linear {
+    /// The layer whose weight these are: it multiplies integers if asked for, else the floats that they stand for.
+    pub(crate) fn into_linear(self, bias: Vec<f32>, integers: bool) -> Linear {
         if self.form() != Form::I8 {
             return Linear::from_stored(Box::new(self), bias);
         }
         let values: Vec<i8> = self.bytes.iter().map(|&byte| byte as i8).collect();
-        match precision {
-            Precision::Q8 => Linear::quantized(&values, &self.rows.scales, bias),
-            _ => Linear::from_i8(&values, &self.rows.scales, bias),
+        match integers {
+            true => Linear::quantized(&values, &self.rows.scales, bias),
+            false => Linear::from_i8(&values, &self.rows.scales, bias),
         }
     }
 

@@ -68,11 +68,11 @@ enum Current {
 }
 
 impl WeightStream {
-    /// A model that waits for its weights.
-    pub fn new(config: ModelConfig, precision: Precision, device: &Device) -> Self {
+    /// A model that waits for its weights; `precision` as in [`CrossEncoder::load`].
+    pub fn new(config: ModelConfig, precision: impl Into<Option<Precision>>, device: &Device) -> Self {
         Self {
             config,
-            keep: Keep { precision, device: device.clone() },
+            keep: Keep::new(precision.into(), device),
             list: TensorList::default(),
             files: 0,
             file: None,

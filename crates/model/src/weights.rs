@@ -17,10 +17,31 @@ use crate::{Checkpoint, ModelError, Precision};
 #[derive(Clone)]
 pub(crate) struct Keep {
     pub(crate) precision: Precision,
+    /// Matrices that are stored as 8-bit integers are multiplied as integers whatever the precision.
+    as_stored: bool,
     pub(crate) device: Device,
 }
 
 impl Keep {
+    /// Weights in `precision`; without one in f32, but for 8-bit integers, of which the CPU makes integer products.
+    pub(crate) fn new(precision: Option<Precision>, device: &Device) -> Self {
+        Self {
+            precision: precision.unwrap_or(Precision::F32),
+            as_stored: precision.is_none(),
+            device: device.clone(),
+        }
+    }
+
+    /// The same, but every product is one of floats.
+    pub(crate) fn in_floats(&self) -> Self {
+        Self { precision: Precision::F32, as_stored: false, device: self.device.clone() }
+    }
+
+    /// True where a matrix of 8-bit integers is multiplied as integers.
+    pub(crate) fn multiplies_integers(&self) -> bool {
+        self.as_stored || self.precision == Precision::Q8
+    }
+
     /// True where weights are multiplied in f16, else in f32.
     pub(crate) fn computes_in_f16(&self) -> bool {
         self.precision == Precision::F16 && !self.device.is_cpu()
@@ -139,10 +160,10 @@ impl Matrix {
     }
 
     /// The layer with this weight.
-    pub(crate) fn into_linear(self, bias: Vec<f32>, precision: Precision) -> Linear {
+    pub(crate) fn into_linear(self, bias: Vec<f32>, keep: &Keep) -> Linear {
         match self {
             Matrix::Float(weight) => Linear::new(weight, bias),
-            Matrix::Quantized(stored) => stored.into_linear(bias, precision),
+            Matrix::Quantized(stored) => stored.into_linear(bias, keep.multiplies_integers()),
         }
     }
 
@@ -214,9 +235,19 @@ impl Weights {
             (_, Kept::Floats(values)) => {
                 let f16 = keep.computes_in_f16();
                 self.bytes += (values.len() * if f16 { 2 } else { 4 }) as u64;
-                let matrix = crossrank_kernels::Rows::new(values, rows.width, f16, &keep.device);
+                let matrix = crossrank_kernels::Rows::weight(values, rows.width, f16, &keep.device);
                 self.matrices.insert(name, Matrix::Float(matrix));
             }
+        }
+    }
+
+    /// The precision of the products with the matrices that have come.
+    pub(crate) fn precision(&self, keep: &Keep) -> Precision {
+        let is_integers =
+            |matrix: &Matrix| matches!(matrix, Matrix::Quantized(stored) if stored.form() == Form::I8);
+        match keep.multiplies_integers() && self.matrices.values().any(is_integers) {
+            true => Precision::Q8,
+            false => keep.precision,
         }
     }
 

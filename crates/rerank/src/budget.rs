@@ -21,20 +21,17 @@ impl Budget {
     }
 }
 
-/// Bytes that a pass over `pairs` holds at its peak, attention scores included.
+/// Bytes that a pass over `pairs` holds at its peak.
 ///
-/// The peak is either in attention (block input, query, keys and values, their copies by head, output,
-/// scores) or in the feed-forward layer (input, residual, and the wide activation before and after GELU).
+/// The peak is in the feed-forward layer: the block's input, what was attended to, the layer's input and output, the
+/// LayerNorm of that, and the wide activation. Nothing grows with the square of a length.
 pub(crate) fn pass_bytes(config: &ModelConfig, pairs: &Segments) -> u64 {
-    let (tokens, hidden) = (pairs.rows() as u64, config.hidden_size as u64);
-    let attention = tokens * hidden * 10 + 2 * pairs.max_scores(config.num_attention_heads) as u64;
-    let feed_forward = tokens * (3 * hidden + 3 * config.intermediate_size as u64);
-    4 * attention.max(feed_forward)
+    let (hidden, inner) = (config.hidden_size as u64, config.intermediate_size as u64);
+    4 * pairs.rows() as u64 * (5 * hidden + inner)
 }
 
 fn widest_buffer_bytes(config: &ModelConfig, pairs: &Segments) -> u64 {
-    let wide = pairs.rows() * config.intermediate_size.max(2 * config.hidden_size);
-    4 * wide.max(pairs.max_scores(config.num_attention_heads)) as u64
+    4 * (pairs.rows() * config.intermediate_size.max(3 * config.hidden_size)) as u64
 }
 
 /// Bytes of the encoder's matrices as the CPU keeps them; embedding tables stay where they are.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(feature = "cuda")]
+use crossrank_model::Gpu;
 use crossrank_model::{Device, Precision};
 
 use crate::Error;
@@ -109,7 +111,7 @@ pub(crate) async fn open(choice: &DeviceChoice) -> Result<OpenDevice, Error> {
         DeviceChoice::Auto => Ok(cpu()),
         #[cfg(feature = "cuda")]
         DeviceChoice::Cuda => Ok(OpenDevice {
-            device: Device::Gpu(burn::tensor::Device::cuda(0)),
+            device: Device::Gpu(Gpu::new(cubecl::Device::Cuda(Default::default()).client())),
             info: DeviceInfo {
                 name: "cuda".to_owned(),
                 kind: DeviceKind::Gpu,
@@ -171,8 +173,8 @@ mod gpu {
     use std::collections::HashMap;
     use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-    use burn::tensor::wgpu::{WgpuSetup, wgpu};
-    use crossrank_model::Device;
+    use crossrank_model::{Device, Gpu};
+    use cubecl::wgpu::{RuntimeOptions, WgpuSetup, try_init_device, wgpu};
 
     use super::{DeviceChoice, DeviceInfo, DeviceKind, OpenDevice};
     use crate::Error;
@@ -250,7 +252,7 @@ mod gpu {
         Ok(OpenDevice { device, info })
     }
 
-    /// A device with every feature and limit of its adapter: Burn reads both from the adapter.
+    /// A device with every feature and limit of its adapter: CubeCL reads both from the adapter.
     async fn create(choice: &DeviceChoice, adapter: &wgpu::Adapter) -> Result<Device, Error> {
         // Without it CubeCL panics in a browser.
         if cfg!(target_family = "wasm") && !adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
@@ -272,8 +274,9 @@ mod gpu {
             queue,
             backend: adapter.get_info().backend,
         };
-        let device = burn::tensor::Device::wgpu_options().setup(setup).init();
-        device.map(Device::Gpu).map_err(|error| unavailable(choice, error.to_string()))
+        let device = RuntimeOptions::try_default().and_then(|options| try_init_device(setup, options));
+        let device = device.map_err(|error| unavailable(choice, error.to_string()))?;
+        Ok(Device::Gpu(Gpu::new(cubecl::Device::Wgpu(device).client())))
     }
 
     fn unavailable(choice: &DeviceChoice, problem: String) -> Error {

@@ -99,7 +99,8 @@ impl ModelFiles {
 pub struct LoadOptions {
     /// Where it runs.
     pub device: DeviceChoice,
-    /// How weights are kept; f16 on a GPU that has it and f32 elsewhere without it.
+    /// How weights are multiplied. Without it in f16 on a GPU that has it; on a CPU as integers where the file holds
+    /// 8-bit integers; in f32 elsewhere.
     pub precision: Option<Precision>,
     /// Bytes of working memory beside the weights; 1 GiB without it, 256 MiB in WebAssembly.
     pub memory_budget_bytes: Option<u64>,
@@ -131,7 +132,7 @@ pub(crate) struct Prepared {
     config: ModelConfig,
     tokenizer: PairTokenizer,
     max_tokens: usize,
-    precision: Precision,
+    precision: Option<Precision>,
     opened: OpenDevice,
     options: LoadOptions,
 }
@@ -149,7 +150,7 @@ impl Prepared {
             return Err(crate::request::option("max_tokens", max_tokens, "room for a query and a document"));
         }
         let precision = precision(&opened.info, options)?;
-        let needed = weight_bytes(&config, precision);
+        let needed = weight_bytes(&config, precision.unwrap_or(Precision::F32));
         if opened.info.kind == DeviceKind::Cpu && !can_allocate(needed) {
             return Err(Error::ModelTooLarge { needed });
         }
@@ -166,13 +167,15 @@ impl Prepared {
         model: impl Future<Output = Result<CrossEncoder, crossrank_model::ModelError>>,
         weight_bytes: u64,
     ) -> Result<Reranker, Error> {
-        let Self { name, config, tokenizer, max_tokens, precision, opened, options } = self;
+        let Self { name, config, tokenizer, max_tokens, precision: asked, opened, options } = self;
         let model = match caught(opened.info.kind, model).await {
             Err(error) if is_out_of_memory(&error) => {
-                return Err(Error::ModelTooLarge { needed: crate::budget::weight_bytes(&config, precision) });
+                let needed = crate::budget::weight_bytes(&config, asked.unwrap_or(Precision::F32));
+                return Err(Error::ModelTooLarge { needed });
             }
             result => result?,
         };
+        let precision = model.precision();
         let own_window = if model.layout() == Layout::Flash { WindowRule::Jina } else { WindowRule::Cohere };
         Ok(Reranker {
             model,
@@ -189,14 +192,15 @@ impl Prepared {
     }
 }
 
-/// How weights are kept: as asked for, else in the smallest floats that the device computes with.
-fn precision(device: &DeviceInfo, options: &LoadOptions) -> Result<Precision, Error> {
+/// How weights are kept: as asked for, else in the smallest floats that a GPU computes with; a CPU looks at the file.
+fn precision(device: &DeviceInfo, options: &LoadOptions) -> Result<Option<Precision>, Error> {
     let default = match device.kind {
-        DeviceKind::Gpu | DeviceKind::Software if device.f16 => Precision::F16,
-        _ => Precision::F32,
+        DeviceKind::Cpu => None,
+        DeviceKind::Gpu | DeviceKind::Software if device.f16 => Some(Precision::F16),
+        DeviceKind::Gpu | DeviceKind::Software => Some(Precision::F32),
     };
-    match options.precision.unwrap_or(default) {
-        Precision::F16 if !device.f16 => Err(Error::DeviceUnavailable {
+    match options.precision.or(default) {
+        Some(Precision::F16) if !device.f16 => Err(Error::DeviceUnavailable {
             device: device.name.clone(),
             problem: "it does not compute in f16; use dtype f32".to_owned(),
         }),

@@ -45,7 +45,7 @@ fn fifty_ragged_documents_pack_without_padding() {
 fn a_tight_memory_budget_gives_the_same_answer_in_more_passes() {
     let documents = ragged(12);
     let whole = RERANKER.rerank(&request(documents.clone())).unwrap();
-    let tight = load(&LoadOptions { memory_budget_bytes: Some(40 << 20), ..LoadOptions::default() });
+    let tight = load(&LoadOptions { memory_budget_bytes: Some(16 << 20), ..LoadOptions::default() });
     let parts = tight.rerank(&request(documents)).unwrap();
     assert!(parts.usage.batches > whole.usage.batches);
     assert_same_logits(&logits(&whole), &logits(&parts));
@@ -206,7 +206,7 @@ fn a_streamed_model_is_the_loaded_one_and_pauses_let_a_cancel_in() {
     let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/default");
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
     let streamed = pollster::block_on(async {
-        let options = LoadOptions::default();
+        let options = LoadOptions { precision: Some(Precision::F32), ..LoadOptions::default() };
         let description = Description::HuggingFace {
             config_json: read("config.json").into(),
             tokenizer_json: read("tokenizer.json").into(),

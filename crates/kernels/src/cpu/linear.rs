@@ -97,10 +97,16 @@ impl Kernel for PanelColumns {
 pub fn linear(rows: &[f32], weight: &PackedMatrix, bias: &[f32], activation: Activation, out: &mut [f32]) {
     assert_eq!(rows.len() / weight.inputs * weight.outputs, out.len());
     assert_eq!(bias.len(), weight.outputs);
-    let out = Output { values: out, bias, activation };
+    let product = Output { values: &mut *out, bias, activation };
     match &weight.values {
-        Values::Quantized(panels) => run(QuantizedProduct { rows, inputs: weight.inputs, panels, out }),
-        _ => run(Product { rows, weight, out }),
+        Values::Quantized(panels) => {
+            run(QuantizedProduct { rows, inputs: weight.inputs, panels, out: product })
+        }
+        _ => run(Product { rows, weight, out: product }),
+    }
+    if activation == Activation::Tanh {
+        // Of one row a pair: nothing is gained by vectors.
+        out.iter_mut().for_each(|value| *value = value.tanh());
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use crossrank::{Document, LoadOptions, ModelFiles, Request, Reranker, Response};
+use crossrank::{Document, LoadOptions, ModelFiles, Precision, Request, Reranker, Response};
 
 pub(crate) const QUERY: &str = "How many people live in Berlin?";
 
@@ -13,8 +13,10 @@ pub(crate) fn files() -> ModelFiles {
     ModelFiles::open_folder(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/default")).unwrap()
 }
 
+/// In f32 if nothing else is asked for: what the tests compare is exact in it.
 pub(crate) fn load(options: &LoadOptions) -> Reranker {
-    Reranker::load(files(), options).unwrap()
+    let precision = options.precision.or(Some(Precision::F32));
+    Reranker::load(files(), &LoadOptions { precision, ..options.clone() }).unwrap()
 }
 
 pub(crate) fn request(documents: impl IntoIterator<Item = String>) -> Request {
