@@ -98,6 +98,11 @@ impl CrossEncoder {
         self.keep.device.bytes_in_use()
     }
 
+    /// Kernels that a GPU was given so far; 0 for the CPU.
+    pub fn device_launches(&self) -> u64 {
+        self.keep.device.launches()
+    }
+
     /// One logit per pair, in order.
     ///
     /// # Errors

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 /// Tokens of a forward pass aimed at: enough to keep a device busy, few enough to stop soon. One thread of
 /// WebAssembly is kept busy by less and takes longer.
-const TARGET_TOKENS: usize = if cfg!(all(target_family = "wasm", not(feature = "gpu"))) { 512 } else { 2048 };
+pub(crate) const TARGET_TOKENS: usize =
+    if cfg!(all(target_family = "wasm", not(feature = "gpu"))) { 512 } else { 2048 };
 
 /// Pairs, as places in a list, grouped into forward passes.
 ///

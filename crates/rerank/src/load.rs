@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::sync::atomic::AtomicU64;
 
 use crossrank_model::{
-    Checkpoint, CrossEncoder, Family, Layout, MemorySource, ModelConfig, Precision, WeightSource,
-    WeightStream,
+    Checkpoint, CrossEncoder, Family, Layout, MemorySource, ModelConfig, ModelError, PackedPairs, Precision,
+    WeightSource, WeightStream,
 };
 use crossrank_tokenizer::{PairTokenizer, WindowRule};
 
+use crate::batch_plan::TARGET_TOKENS;
 use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, weight_bytes};
 use crate::description::Description;
 use crate::device::{DeviceInfo, DeviceKind, OpenDevice};
@@ -145,6 +146,9 @@ impl Prepared {
         options: &LoadOptions,
     ) -> Result<Self, Error> {
         check_tokenizer(&tokenizer, &config)?;
+        if opened.info.kind != DeviceKind::Cpu {
+            config.check_for_gpu()?;
+        }
         let max_tokens = options.max_tokens.unwrap_or(usize::MAX).min(config.max_tokens());
         if max_tokens < tokenizer.special_tokens() + 2 {
             return Err(crate::request::option("max_tokens", max_tokens, "room for a query and a document"));
@@ -164,7 +168,7 @@ impl Prepared {
 
     pub(crate) async fn with_weights(
         self,
-        model: impl Future<Output = Result<CrossEncoder, crossrank_model::ModelError>>,
+        model: impl Future<Output = Result<CrossEncoder, ModelError>>,
         weight_bytes: u64,
     ) -> Result<Reranker, Error> {
         let Self { name, config, tokenizer, max_tokens, precision: asked, opened, options } = self;
@@ -175,6 +179,9 @@ impl Prepared {
             }
             result => result?,
         };
+        if opened.info.kind == DeviceKind::Gpu {
+            caught(opened.info.kind, warm_up(&model, max_tokens)).await?;
+        }
         let precision = model.precision();
         let own_window = if model.layout() == Layout::Flash { WindowRule::Jina } else { WindowRule::Cohere };
         Ok(Reranker {
@@ -206,6 +213,17 @@ fn precision(device: &DeviceInfo, options: &LoadOptions) -> Result<Option<Precis
         }),
         precision => Ok(precision),
     }
+}
+
+/// Has a GPU's driver compile what a long pass and a short one run, so that the first request need not wait for it.
+async fn warm_up(model: &CrossEncoder, max_tokens: usize) -> Result<(), ModelError> {
+    for tokens in [TARGET_TOKENS, 16] {
+        let length = tokens.min(max_tokens);
+        let mut pairs = PackedPairs::default();
+        (0..tokens / length).for_each(|_| pairs.push(&vec![0; length], &vec![0; length]));
+        model.forward(&pairs).await?;
+    }
+    Ok(())
 }
 
 fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<(), Error> {

@@ -71,6 +71,11 @@ impl Reranker {
         self.model.device_bytes_in_use()
     }
 
+    /// Kernels that its GPU was given so far; 0 on a CPU.
+    pub fn device_launches(&self) -> u64 {
+        self.model.device_launches()
+    }
+
     /// Ranks the documents of a request, best first.
     ///
     /// # Errors

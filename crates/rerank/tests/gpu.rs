@@ -63,6 +63,23 @@ fn lavapipe_gives_the_cpus_logits_and_order() {
 }
 
 #[test]
+fn a_layer_is_seven_launches() {
+    let adapter = DeviceChoice::Adapter(ADAPTER.to_owned());
+    let Some(gpu) = load("a_layer_is_seven_launches", adapter, Precision::F32) else { return };
+    let launched = |request: &Request| {
+        let before = gpu.device_launches();
+        let passes = gpu.rerank(request).unwrap().usage.batches as u64;
+        assert_eq!(passes, 1);
+        gpu.device_launches() - before
+    };
+    // Beside the layers: the embeddings' LayerNorm; of the last layer its first rows and their queries; the head's two.
+    assert_eq!(launched(&request()), 7 * gpu.model().config.num_hidden_layers as u64 + 5);
+    let used = gpu.device_bytes_in_use();
+    launched(&request());
+    assert_eq!(gpu.device_bytes_in_use(), used, "bytes on the adapter after the second request");
+}
+
+#[test]
 fn f16_on_lavapipe_keeps_the_order() {
     let adapter = DeviceChoice::Adapter(ADAPTER.to_owned());
     let test = "f16_on_lavapipe_keeps_the_order";
