@@ -127,7 +127,7 @@ tests() {
   [ "${1:-}" != --all ] || { export CROSSRANK_HEAVY=1; packages=tests/requirements-reference.txt; }
   export CROSSRANK_PYTHON="${CROSSRANK_PYTHON:-$(python_with "$packages")}"
   log=$(mktemp)
-  # One set of features for everything, so that Burn is compiled once.
+  # One set of features for everything, so that CubeCL is compiled once.
   local command=(cargo test --release --locked --workspace --features crossrank-cli/gpu --no-fail-fast)
   say "${command[*]}"
   "${command[@]}" -- --nocapture 2>&1 | tee "$log" | grep -vE '^(test .* \.\.\. ok|running [0-9]+ tests?|)$' || true

@@ -41,7 +41,7 @@ function readRequests() {
 
 /** The logits of the command line's ranking, best first. */
 function rankNatively({ query, documents }) {
-  const args = ["rerank", "--query", query, "--documents", "-", "--format", "json", "--raw-scores", "--device", "cpu"];
+  const args = ["rerank", "--query", query, "--documents", "-", "--format", "json", "--raw-scores", "--device", "cpu", "--dtype", "f32"];
   const answer = JSON.parse(execFileSync(PROGRAM, args, { input: JSON.stringify(documents), stdio: ["pipe", "pipe", "ignore"] }));
   return new Map(answer.results.map(({ index, logit }) => [index, logit]));
 }
@@ -51,7 +51,7 @@ orderTest("30 real questions get the command line's order, but for answers close
     const requests = readRequests();
     assert.equal(requests.length, QUERIES);
     const rankings = await page.evaluate(async (requests) => {
-      const reranker = await load();
+      const reranker = await load({ dtype: "f32" });
       const rankings = [];
       for (const request of requests) rankings.push((await reranker.rerank({ ...request, rawScores: true })).results);
       return rankings;

@@ -9,7 +9,7 @@ export interface Adapter extends NonNullable<Support["adapter"]> {
 
 /** Names of adapters that compute on the CPU. */
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render/i;
-/** Burn's kernels ask how long they took. */
+/** CubeCL's queue asks how long its kernels took. */
 const NEEDED = "timestamp-query";
 
 /** The GPU that the browser gives, if it gives one. */
