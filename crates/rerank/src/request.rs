@@ -20,6 +20,8 @@ pub struct Request {
     pub rank_fields: Option<Vec<String>>,
     /// Tokens of a document that are read at most; 4,096 is Cohere's default.
     pub max_tokens_per_doc: usize,
+    /// Windows of a document that are read at most; all without it.
+    pub max_windows_per_doc: Option<usize>,
     /// Whether results carry their documents.
     pub return_documents: bool,
     /// Results with a lower score are left out.
@@ -39,6 +41,7 @@ impl Request {
             top_n: None,
             rank_fields: None,
             max_tokens_per_doc: 4096,
+            max_windows_per_doc: None,
             return_documents: false,
             min_score: None,
             deadline_ms: None,
@@ -58,6 +61,7 @@ impl Request {
         }
         positive("top_n", self.top_n)?;
         positive("max_tokens_per_doc", Some(self.max_tokens_per_doc))?;
+        positive("max_windows_per_doc", self.max_windows_per_doc)?;
         if self.rank_fields.as_ref().is_some_and(Vec::is_empty) {
             return Err(option("rank_fields", "[]", "at least one field, or leave it out"));
         }
