@@ -30,9 +30,18 @@ fn assert_reviewed(name: &str, text: &str) {
 #[test]
 fn help_is_as_reviewed() {
     assert_reviewed("crossrank", &help(&["--help"]));
-    for command in
-        ["rerank", "score", "serve", "tokenize", "bench", "models", "pull", "convert", "devices", "completions"]
-    {
+    for command in [
+        "rerank",
+        "score",
+        "serve",
+        "tokenize",
+        "bench",
+        "models",
+        "pull",
+        "convert",
+        "devices",
+        "completions",
+    ] {
         assert_reviewed(command, &help(&[command, "--help"]));
     }
 }

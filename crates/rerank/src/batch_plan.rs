@@ -3,9 +3,6 @@
 
 use std::collections::VecDeque;
 
-/// Tokens of a forward pass aimed at: enough to keep a device busy, few enough to stop soon. One thread of
-/// WebAssembly is kept busy by less and takes longer.
-const TARGET_TOKENS: usize = if cfg!(all(target_family = "wasm", not(feature = "gpu"))) { 512 } else { 2048 };
 /// Tokens that a request is given in its turn.
 const TURN_TOKENS: usize = 512;
 
@@ -50,12 +47,17 @@ impl Lane {
 /// The next pass, as (lane, pair), longest pair first; empty when nothing waits.
 ///
 /// Lanes take turns by deficit round robin (Shreedhar and Varghese, SIGCOMM 1995): each gets an equal share
-/// of tokens, whatever the length of its pairs. Passes over what waits are about equally large. Pairs lie end
+/// of tokens, whatever the length of its pairs. Passes over what waits are about equally large, of `target_tokens`
+/// and no more than twice that. Pairs lie end
 /// to end in a pass, so no token slot is padding; sorting only brings equal lengths together, whose attention
 /// is computed in one call.
-pub(crate) fn next_pass(lanes: &mut [&mut Lane], turn: &mut usize) -> Vec<(usize, usize)> {
+pub(crate) fn next_pass(
+    lanes: &mut [&mut Lane],
+    turn: &mut usize,
+    target_tokens: usize,
+) -> Vec<(usize, usize)> {
     let waiting: usize = lanes.iter().map(|lane| lane.tokens).sum();
-    let aim = waiting / (waiting / TARGET_TOKENS).max(1);
+    let aim = waiting / (waiting / target_tokens).max(1);
     let (mut pass, mut planned, mut longest_pass) = (Vec::new(), 0, usize::MAX);
     while planned < aim {
         *turn %= lanes.len();
@@ -70,7 +72,7 @@ pub(crate) fn next_pass(lanes: &mut [&mut Lane], turn: &mut usize) -> Vec<(usize
                 pass.extend(lane.pop().map(|(pair, tokens)| (*turn, pair, tokens)));
             }
             next => {
-                lane.credit = TURN_TOKENS + if next.is_some() { lane.credit } else { 0 };
+                lane.credit = TURN_TOKENS + if next.is_some() { lane.credit } else { 512 };
                 *turn += 1;
             }
         }
@@ -99,6 +101,8 @@ mod tests {
 
     use super::*;
 
+    const TARGET_TOKENS: usize = 2048;
+
     fn lane(lengths: &[usize]) -> Lane {
         let mut lane = Lane::default();
         lengths.iter().enumerate().for_each(|(pair, &tokens)| lane.push(pair, tokens));
@@ -108,7 +112,7 @@ mod tests {
     fn passes(mut lanes: Vec<Lane>) -> Vec<Vec<(usize, usize)>> {
         let (mut passes, mut turn) = (Vec::new(), 0);
         loop {
-            let pass = next_pass(&mut lanes.iter_mut().collect::<Vec<_>>(), &mut turn);
+            let pass = next_pass(&mut lanes.iter_mut().collect::<Vec<_>>(), &mut turn, TARGET_TOKENS);
             if pass.is_empty() {
                 return passes;
             }
@@ -181,8 +185,8 @@ mod tests {
     fn a_short_request_behind_a_long_one_is_in_the_next_pass() {
         let (mut long, mut short) = (lane(&[500; 10_000]), lane(&[60; 5]));
         let mut turn = 0;
-        next_pass(&mut [&mut long], &mut turn);
-        let pass = next_pass(&mut [&mut long, &mut short], &mut turn);
+        next_pass(&mut [&mut long], &mut turn, TARGET_TOKENS);
+        let pass = next_pass(&mut [&mut long, &mut short], &mut turn, TARGET_TOKENS);
         assert_eq!(pass.iter().filter(|(lane, _)| *lane == 1).count(), 5, "{pass:?}");
     }
 
@@ -190,7 +194,7 @@ mod tests {
     fn a_pass_is_no_longer_than_the_deadlines_of_those_in_it_allow() {
         let (mut hurried, mut other) = (lane(&[100; 9]), lane(&[100; 9]));
         hurried.longest_pass = 250;
-        let pass = next_pass(&mut [&mut hurried, &mut other], &mut 0);
+        let pass = next_pass(&mut [&mut hurried, &mut other], &mut 0, TARGET_TOKENS);
         assert_eq!(pass, [(0, 0), (0, 1)]);
     }
 
@@ -198,6 +202,6 @@ mod tests {
     fn one_pair_goes_however_little_time_there_is() {
         let mut late = lane(&[100, 100]);
         late.longest_pass = 0;
-        assert_eq!(next_pass(&mut [&mut late], &mut 0), [(0, 0)]);
+        assert_eq!(next_pass(&mut [&mut late], &mut 0, TARGET_TOKENS), [(0, 0)]);
     }
 }

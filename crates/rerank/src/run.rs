@@ -12,6 +12,10 @@ use crate::device::DeviceKind;
 use crate::guard::caught;
 use crate::{Error, Job, Reranker};
 
+/// Tokens of a forward pass aimed at: enough to keep a device busy, few enough to stop soon. A processor is kept
+/// busy by less than a GPU, and one thread of WebAssembly by even less.
+const CPU_PASS_TOKENS: usize = if cfg!(target_family = "wasm") { 512 } else { 1024 };
+const GPU_PASS_TOKENS: usize = 2048;
 /// Tokens of a part of a pass at least: fewer do not keep a thread's matrix products busy.
 const SHARD_TOKENS: usize = 256;
 
@@ -51,7 +55,9 @@ impl<'a, T> Scheduler<'a, T> {
     pub async fn step_async(&mut self) -> Vec<(T, Result<Job, Error>)> {
         let mut finished = self.take_finished();
         let mut lanes: Vec<&mut Lane> = self.jobs.iter_mut().map(|(job, _)| &mut job.lane).collect();
-        let pass = next_pass(&mut lanes, &mut self.turn);
+        let is_cpu = self.reranker.summary.device.kind == DeviceKind::Cpu;
+        let target_tokens = if is_cpu { CPU_PASS_TOKENS } else { GPU_PASS_TOKENS };
+        let pass = next_pass(&mut lanes, &mut self.turn, target_tokens);
         if !pass.is_empty() {
             self.run(pass).await;
             finished.extend(self.take_finished());

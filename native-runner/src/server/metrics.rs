@@ -85,7 +85,11 @@ impl Metrics {
             Family::default(),
         );
         let (requests, stages, tokens, pairs, queue_tokens, queue_requests) = metrics;
-        registry.register("requests", "Requests to rank or score by how they ended: ok, cancelled, or the code of an error", requests.clone());
+        registry.register(
+            "requests",
+            "Requests to rank or score by how they ended: ok, cancelled, or the code of an error",
+            requests.clone(),
+        );
         let times = "Seconds of answered requests: tokenize, queue, compute, and total";
         registry.register("stage_seconds", times, stages.clone());
         registry.register("tokens", "Tokens that went through a model", tokens.clone());
@@ -140,7 +144,7 @@ pub(crate) async fn watch(State(server): State<Arc<Server>>, request: Request, n
     if request.method() != Method::POST {
         return next.run(request).await;
     }
-    let (started, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
+    let (started, path) = (Instant::now(), request.uri().path().to_owned());
     let outcome = Outcome { code: "cancelled", ..Outcome::default() };
     let mut watched = Watched { server: &server, outcome };
     let mut response = next.run(request).await;
