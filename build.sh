@@ -74,6 +74,21 @@ python_tests() {
   done
 }
 
+# The packages that people have, unchanged, against the server: an environment for each set that excludes another.
+client_tests() {
+  local set python pattern
+  CROSSRANK_PROGRAM=$(realpath "${CARGO_TARGET_DIR:-target}/release/crossrank")
+  export CROSSRANK_PROGRAM
+  for set in cohere5 cohere7; do
+    echo "     Running tests/clients (deps/clients:$set)"
+    python=$(python_with "tests/clients/requirements-$set.txt")
+    [ -n "$python" ] || { echo "skipped: clients_$set: its packages cannot be installed"; continue; }
+    [ "$set" = cohere7 ] && pattern=test_cohere.py || pattern='test_*.py'
+    "$python" -W ignore -m unittest discover -s tests/clients -p "$pattern" || echo "error: tests/clients with $set"
+  done
+  node_client_tests
+}
+
 # Counts of every test program in a log of cargo, unittest, vitest and node: name, run, passed, skipped, failed.
 table() {
   awk '
@@ -134,6 +149,8 @@ tests() {
   grep -q '^test result: ' "$log" || { echo "build.sh: the tests did not compile" >&2; return 1; }
   say "python -m unittest"
   python_tests 2>&1 | tee -a "$log" | grep -E '^(FAIL|ERROR|skipped|error)' || true
+  say "clients"
+  client_tests 2>&1 | tee -a "$log" | grep -E '^(FAIL|ERROR|skipped|error|✖)' || true
   say "web"
   web_tests 2>&1 | tee -a "$log"
   printf '\n'
