@@ -14,6 +14,7 @@ use program::stdout;
 use serde_json::{Value, json};
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
+type Headers<'a> = &'a [(&'a str, &'a str)];
 const QUERY: &str = "How many people live in Berlin?";
 const DOCUMENTS: [&str; 3] =
     ["Berlin has many museums.", "Berlin has 3.5 million inhabitants.", "Bananas are yellow."];
@@ -165,13 +166,9 @@ fn vllm_scores_pairs_in_their_own_order() {
     let data = |body: Value| {
         let answer = SERVER.post("/v1/score", &body);
         assert_eq!(answer.status, 200, "{}", answer.text);
-        let scores = answer.json()["data"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|pair| pair["score"].as_f64().unwrap())
-            .collect::<Vec<_>>();
-        scores
+        let found = answer.json();
+        let scores = found["data"].as_array().unwrap().iter();
+        scores.map(|pair| pair["score"].as_f64().unwrap()).collect::<Vec<_>>()
     };
     let one = data(json!({ "model": "any", "text_1": QUERY, "text_2": DOCUMENTS }));
     let many = data(json!({ "queries": [QUERY, QUERY, QUERY], "documents": DOCUMENTS }));
@@ -190,6 +187,28 @@ fn truncation_can_be_refused() {
     assert_eq!(SERVER.post("/rerank", &body(json!(true))).status, 200);
     let refused = SERVER.post("/rerank", &body(json!(false)));
     assert_eq!((refused.status, &refused.json()["error_type"]), (422, &json!("Validation")));
+}
+
+#[test]
+fn a_boost_moves_documents_by_its_weight() {
+    let boosted =
+        |weight: f64| json!({ "boost": { "scores": [0.1, 0.2, 0.9], "weight": weight }, "raw_scores": true });
+    let (plain, none, strong) = (
+        ranked("/v2/rerank", json!({ "raw_scores": true })),
+        ranked("/v2/rerank", boosted(0.0)),
+        ranked("/v2/rerank", boosted(20.0)),
+    );
+    assert_eq!(plain["results"], none["results"]);
+    assert_eq!(indices(&strong)[0], 2);
+    // The scores have the mean 0.4 and the standard deviation 0.3559.
+    let logit = |body: &Value, index: u64| {
+        let mut results = body["results"].as_array().unwrap().iter();
+        results.find(|result| result["index"] == index).unwrap()["relevance_score"].as_f64().unwrap()
+    };
+    assert!((logit(&strong, 2) - logit(&plain, 2) - 20.0 * 0.5 / 0.355_903).abs() < 1e-3);
+    let short = SERVER
+        .post("/v2/rerank", &json!({ "query": "q", "documents": ["a", "b"], "boost": { "scores": [1] } }));
+    assert_eq!(short.status, 400, "{}", short.text);
 }
 
 #[test]
@@ -218,7 +237,7 @@ fn windows_of_a_document_are_limited_by_max_chunks_per_doc() {
 fn every_failure_has_a_body_that_every_client_reads() {
     let json = ("content-type", "application/json");
     let fine = json!({ "query": QUERY, "documents": DOCUMENTS }).to_string();
-    let cases: [(&str, &[(&str, &str)], &str, u16, &str); 16] = [
+    let cases: [(&str, Headers<'_>, &str, u16, &str); 16] = [
         ("/v2/rerank", &[json], "", 422, "invalid_body"),
         ("/v2/rerank", &[json], "{", 422, "invalid_body"),
         ("/v2/rerank", &[json], "[1]", 422, "invalid_body"),

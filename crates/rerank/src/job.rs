@@ -11,7 +11,7 @@ use crate::batch_plan::Lane;
 use crate::pairs::Documents;
 use crate::ranking::order;
 use crate::{
-    CancelToken, Error, PairScore, Progress, Ranked, Request, Reranker, Response, ScoreOptions, Usage,
+    Boost, CancelToken, Error, PairScore, Progress, Ranked, Request, Reranker, Response, ScoreOptions, Usage,
     Warning,
 };
 
@@ -24,6 +24,8 @@ pub struct Job {
     documents: Option<Documents>,
     pairs: Vec<PairIds>,
     pub(crate) lane: Lane,
+    /// What is added to the logit of every document; nothing where it is empty.
+    boost: Vec<f32>,
     /// The logit of every pair that is scored, in input order.
     logits: Vec<Option<f32>>,
     started: Instant,
@@ -47,6 +49,7 @@ impl Job {
         request.validate()?;
         let mut job = Self::new(started, cancel);
         job.documents = Some(Documents::new(reranker, request)?);
+        job.boost = request.boost.as_ref().map(Boost::added).unwrap_or_default();
         job.deadline = request.deadline_ms.and_then(|ms| started.checked_add(Duration::from_millis(ms)));
         job.tokenizing = started.elapsed();
         if job.deadline.is_none() {
@@ -78,6 +81,7 @@ impl Job {
             documents: None,
             pairs: Vec::new(),
             lane: Lane::default(),
+            boost: Vec::new(),
             logits: Vec::new(),
             started,
             deadline: None,
@@ -201,10 +205,12 @@ impl Job {
 
     /// The logit of every document, or pair, in request order.
     fn logits(&self) -> Vec<Option<f32>> {
-        match &self.documents {
-            Some(documents) => documents.logits(&self.logits),
-            None => self.logits.clone(),
+        let Some(documents) = &self.documents else { return self.logits.clone() };
+        let mut logits = documents.logits(&self.logits);
+        for (logit, added) in logits.iter_mut().zip(&self.boost) {
+            *logit = logit.map(|logit| logit + added);
         }
+        logits
     }
 }
 

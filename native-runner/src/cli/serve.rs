@@ -23,16 +23,16 @@ pub(crate) struct ServeArguments {
     /// The port to listen on; 0 for any that is free
     #[arg(long, env = "CROSSRANK_PORT", value_name = "N", default_value_t = 8080)]
     pub(crate) port: u16,
-    #[command(flatten)]
-    pub(crate) access: AccessArguments,
-    #[command(flatten)]
-    pub(crate) limits: LimitArguments,
     /// What is logged: error, warn, info, debug, or a filter of tracing-subscriber; never text of requests
     #[arg(long, env = "CROSSRANK_LOG", value_name = "FILTER", default_value = "info")]
     pub(crate) log: String,
     /// How the log on standard error is written
     #[arg(long, env = "CROSSRANK_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
+    #[command(flatten)]
+    pub(crate) access: AccessArguments,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
     /// A model to serve, as for `crossrank rerank`; the first one answers for names that are not known
     #[arg(
         long,

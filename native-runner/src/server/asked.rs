@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request as HttpRequest};
 use axum::http::{HeaderMap, header};
-use crossrank::{Document, Request, WindowRule};
+use crossrank::{Boost, Document, Request, WindowRule};
 use http_body_util::LengthLimitError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -49,7 +49,7 @@ pub(crate) struct Asked {
 }
 
 /// The union of Cohere's v1 and v2, Jina's, vLLM's, Infinity's and TEI's bodies; `null` is absent, unknown
-/// fields are ignored. `min_score` and `deadline_ms` are ours.
+/// fields are ignored. `min_score`, `deadline_ms` and `boost` are ours.
 #[derive(Deserialize)]
 pub(crate) struct RerankBody {
     model: Option<String>,
@@ -67,6 +67,13 @@ pub(crate) struct RerankBody {
     truncation: Option<bool>,
     min_score: Option<f64>,
     deadline_ms: Option<u64>,
+    boost: Option<BoostBody>,
+}
+
+#[derive(Deserialize)]
+struct BoostBody {
+    scores: Vec<f64>,
+    weight: Option<f64>,
 }
 
 /// vLLM's body of `/score`: one query for all documents, or one for each.
@@ -109,6 +116,8 @@ impl Parsed<RerankBody> {
         request.max_windows_per_doc = given(body.max_chunks_per_doc);
         request.return_documents = body.return_documents.or(body.return_text).unwrap_or(false);
         request.min_score = body.min_score;
+        request.boost =
+            body.boost.map(|boost| Boost { scores: boost.scores, weight: boost.weight.unwrap_or(1.0) });
         let deadline_ms = body.deadline_ms.or(timeout_ms).or(server.arguments.limits.deadline_ms);
         // The time that the body took to arrive has gone.
         request.deadline_ms = deadline_ms.map(|ms| ms.saturating_sub(arrived.elapsed().as_millis() as u64));
