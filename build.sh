@@ -13,6 +13,7 @@ usage() {
 ./build.sh pkg            the npm package, in pkg/
 ./build.sh demo           the npm package and the demo page, served on this machine [--port 8000]
 ./build.sh bench native   the program on the CPU beside ONNX Runtime: tests/bench/README.md
+./build.sh bench server   clients at once against the server: tests/bench/README.md
 ./build.sh bench web      the npm package beside transformers.js in Chromium: tests/bench/web/README.md
 TEXT
 }
@@ -161,13 +162,14 @@ tests() {
   return $status
 }
 
-bench_native() { # the flags of tests/bench/native.py
-  local python
-  python=$(python_with tests/requirements-reference.txt)
-  [ -n "$python" ] || { echo "build.sh: ONNX Runtime, torch or transformers cannot be installed" >&2; return 1; }
+# The flags of tests/bench/native.py or server.py, in an environment with the packages of FILE.
+bench_python() { # native|server FILE...
+  local name=$1 python
+  python=$(python_with "$2")
+  [ -n "$python" ] || { echo "build.sh: the packages of $2 cannot be installed" >&2; return 1; }
   say "cargo build --release -p crossrank-cli"
   cargo build --release --locked -p crossrank-cli
-  "$python" tests/bench/native.py --program "${CARGO_TARGET_DIR:-target}/release/crossrank" "$@"
+  "$python" "tests/bench/$name.py" --program "${CARGO_TARGET_DIR:-target}/release/crossrank" "${@:3}"
 }
 
 check() {
@@ -187,7 +189,8 @@ case "${1:-}" in
   demo) need_rust; demo "${@:2}" ;;
   bench)
     case "${2:-}" in
-      native) need_rust; bench_native "${@:3}" ;;
+      native) need_rust; bench_python native tests/requirements-reference.txt "${@:3}" ;;
+      server) need_rust; bench_python server tests/clients/requirements-cohere5.txt "${@:3}" ;;
       web) need_rust; bench_web "${@:3}" ;;
       *) usage; exit 2 ;;
     esac ;;

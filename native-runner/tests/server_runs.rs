@@ -186,12 +186,21 @@ fn key_files_that_hold_no_hash_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let refuse = |content: &str, words: &str| {
         let path = file(folder.path(), "keys.txt", content);
-        let outcome = program::run(&["serve", "--port", "0", "--api-keys", &path]);
-        assert!(outcome.status != 0 && outcome.stderr.contains(words), "{}", outcome.stderr);
+        let outcome = fails(&["serve", "--port", "0", "--api-keys", &path], "", 2, &["--api-keys", words]);
         assert!(!outcome.stderr.contains("my-secret-key"), "a key is not printed");
     };
-    refuse("my-secret-key\n", "line 1 of");
+    refuse("my-secret-key\n", "line 1");
     refuse("\n# none\n", "holds no key");
+}
+
+#[test]
+fn flags_that_are_not_possible_say_what_is_wrong() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    fails(&["serve", "--port", &port], "", 2, &["cannot listen on 127.0.0.1"]);
+    fails(&["serve", "--port", "0", "--api-keys", "no-such-file"], "", 2, &["cannot read no-such-file"]);
+    fails(&["serve", "--port", "0", "--log", "=="], "", 2, &["--log"]);
+    fails(&["serve", "--port", "0", "--cors-origins", "a\nb"], "", 2, &["--cors-origins"]);
     fails(&["serve", "--port", "0", "--model", "no-such-model"], "", 3, &["model_not_found"]);
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header, uri::Authority};
 use axum::middleware::Next;
@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 use super::Server;
 use super::failure::Failure;
 use crate::cli::ServeArguments;
+use crate::input::InputError;
 
 /// Paths that need no key: what a load balancer asks for.
 const OPEN: [&str; 4] = ["/health", "/health/live", "/health/ready", "/ping"];
@@ -36,16 +37,19 @@ impl Access {
         let Some(path) = &access.api_keys else { return Ok(Self { keys: None, hosts }) };
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let lines = text.lines().map(str::trim).enumerate();
-        let keys =
-            lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).map(|(place, line)| {
-                hash_of_hex(line).with_context(|| {
-                    format!("line {} of {} is not a sha256 in hexadecimal", place + 1, path.display())
-                })
-            });
-        let keys = keys.collect::<anyhow::Result<Vec<_>>>()?;
+        let refuse = |problem: &str| InputError::Flag {
+            flag: "--api-keys",
+            problem: format!("{} {problem}", path.display()),
+        };
+        let mut keys = Vec::new();
+        for (place, line) in text.lines().map(str::trim).enumerate() {
+            if !line.is_empty() && !line.starts_with('#') {
+                let problem = || refuse(&format!("is not a sha256 in hexadecimal at line {}", place + 1));
+                keys.push(hash_of_hex(line).ok_or_else(problem)?);
+            }
+        }
         if keys.is_empty() {
-            bail!("{} holds no key; without --api-keys every caller is let in", path.display());
+            return Err(refuse("holds no key; without the flag every caller is let in").into());
         }
         Ok(Self { keys: Some(keys), hosts })
     }

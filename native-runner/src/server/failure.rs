@@ -95,7 +95,8 @@ impl IntoResponse for Failure {
         let (code, message, id) = (self.code(), self.to_string(), request_id());
         let (status, error_type) = status(code);
         if status.is_server_error() {
-            tracing::warn!(id, code, message, "failed");
+            // Its message may quote what was sent.
+            tracing::warn!(id, code, "failed");
         }
         // Cohere's clients read `message` and `id`, Jina's `detail`, TEI's `error` and `error_type`.
         let body = json!({

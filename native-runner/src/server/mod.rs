@@ -22,6 +22,7 @@ use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{LogFormat, ServeArguments};
+use crate::input::InputError;
 use access::Access;
 use engine::Engine;
 use metrics::Metrics;
@@ -36,6 +37,10 @@ pub(crate) struct Server {
     draining: AtomicBool,
 }
 
+/// Serves until a signal to end.
+///
+/// # Errors
+/// Flags that are not possible, an address that cannot be listened on, and those of loading models.
 pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     start_log(&arguments)?;
     crate::model::start_threads(&arguments.engine)?;
@@ -43,16 +48,26 @@ pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     let (engines, metrics, draining) = (OnceLock::new(), Metrics::new(), AtomicBool::new(false));
     let server = Arc::new(Server { engines, access, metrics, arguments, draining });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("cannot start the threads of the server")?.block_on(listen::serve(server))
+    let runtime = runtime.context("cannot start the threads of the server")?;
+    let ended = runtime.block_on(listen::serve(server));
+    // A download that still runs is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
-fn start_log(arguments: &ServeArguments) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&arguments.log).context("--log is no filter of tracing-subscriber")?;
+fn start_log(arguments: &ServeArguments) -> Result<(), InputError> {
+    let problem = |error| InputError::Flag { flag: "--log", problem: format!("{error}") };
+    let filter = EnvFilter::try_new(&arguments.log).map_err(problem)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match arguments.log_format {
         LogFormat::Text => log.with_target(false).with_ansi(false).init(),
         LogFormat::Json => log.json().flatten_event(true).with_target(false).init(),
     }
+    // A panic's message may quote the text that was read: its place is enough to find a bug.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a bug of this program; please report it");
+    }));
     Ok(())
 }
 

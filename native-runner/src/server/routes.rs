@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
@@ -19,6 +18,7 @@ use super::asked::{Dialect, Parsed, RerankBody, ScoreBody};
 use super::failure::Failure;
 use super::{access, metrics, operations};
 use crate::cohere::Version;
+use crate::input::InputError;
 
 type Shared = State<Arc<Server>>;
 
@@ -29,8 +29,11 @@ pub(super) const RERANK_V1: [&str; 3] = ["/v1/rerank", "/v1/v1/rerank", "/v2/v1/
 /// Paths without a version: Infinity, TEI and its hosts, llama.cpp.
 pub(super) const RERANK: [&str; 5] = ["/rerank", "/reranking", "/v1/reranking", "/invocations", "/"];
 pub(super) const SCORE: [&str; 2] = ["/score", "/v1/score"];
+/// Answers from what the server holds.
+type Read = fn(&Server) -> Response;
+
 /// Paths that are only read.
-pub(super) const READ: [(&str, fn(&Server) -> Response); 11] = [
+pub(super) const READ: [(&str, Read); 11] = [
     ("/", |server| server.ready().into_response()),
     ("/health", |server| server.ready().into_response()),
     ("/health/ready", |server| server.ready().into_response()),
@@ -66,7 +69,7 @@ async fn no_method(request: Request) -> Failure {
 ///
 /// # Errors
 /// An origin that is none.
-pub(crate) fn app(server: &Arc<Server>) -> anyhow::Result<Router> {
+pub(crate) fn app(server: &Arc<Server>) -> Result<Router, InputError> {
     let mut app = Router::new();
     let rerank_as = |dialect| {
         post(move |State(server): Shared, asked: Parsed<RerankBody>| rerank(server, asked, dialect))
@@ -95,14 +98,18 @@ pub(crate) fn app(server: &Arc<Server>) -> anyhow::Result<Router> {
 }
 
 /// What a browser must be told before its page may call; none unless origins are named.
-fn cors(origins: &[String]) -> anyhow::Result<Option<CorsLayer>> {
+fn cors(origins: &[String]) -> Result<Option<CorsLayer>, InputError> {
     if origins.is_empty() {
         return Ok(None);
     }
     let origins: Vec<HeaderValue> = origins
         .iter()
-        .map(|origin| origin.parse().with_context(|| format!("--cors-origins: {origin} is no origin")))
-        .collect::<anyhow::Result<_>>()?;
+        .map(|origin| {
+            let problem =
+                |_| InputError::Flag { flag: "--cors-origins", problem: format!("{origin} is no origin") };
+            origin.parse().map_err(problem)
+        })
+        .collect::<Result<_, _>>()?;
     // Cohere's SDK sends these from a page.
     let fern = [
         "x-client-name",
