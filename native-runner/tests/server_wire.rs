@@ -7,22 +7,33 @@ mod program;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, Mutex, Weak};
 
 use program::server::Server;
 use program::stdout;
 use serde_json::{Value, json};
 
-static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
+/// The server of the tests that run; a static one would outlive them.
+fn server() -> Arc<Server> {
+    static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap();
+    shared.upgrade().unwrap_or_else(|| {
+        let server = Arc::new(Server::start(&[]));
+        *shared = Arc::downgrade(&server);
+        server
+    })
+}
+
 type Headers<'a> = &'a [(&'a str, &'a str)];
 const QUERY: &str = "How many people live in Berlin?";
 const DOCUMENTS: [&str; 3] =
     ["Berlin has many museums.", "Berlin has 3.5 million inhabitants.", "Bananas are yellow."];
 
 fn ranked(path: &str, extra: Value) -> Value {
+    let server = server();
     let mut body = json!({ "model": "rerank-v3.5", "query": QUERY, "documents": DOCUMENTS });
     body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-    let answer = SERVER.post(path, &body);
+    let answer = server.post(path, &body);
     assert_eq!(answer.status, 200, "{path} {extra}: {}", answer.text);
     answer.json()
 }
@@ -39,6 +50,7 @@ fn order_of_command_line(query: &str, documents: &Value, flags: &[&str]) -> Vec<
 
 #[test]
 fn requests_that_clients_were_recorded_sending_get_what_those_clients_accept() {
+    let server = server();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/api-wire-fixtures.jsonl");
     let Ok(recorded) = std::fs::read_to_string(&path) else {
         println!(
@@ -56,7 +68,7 @@ fn requests_that_clients_were_recorded_sending_get_what_those_clients_accept() {
             .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
             .filter(|(name, _)| *name != "accept-encoding")
             .collect();
-        let answer = SERVER.send(path, &headers, body.to_string().as_bytes());
+        let answer = server.send(path, &headers, body.to_string().as_bytes());
         let context = format!("{} {path} {body}: {}", sent["client"], answer.text);
         if body["documents"] == json!([]) {
             assert!(answer.status == 400 && answer.json()["message"].is_string(), "{context}");
@@ -91,6 +103,7 @@ fn requests_that_clients_were_recorded_sending_get_what_those_clients_accept() {
 
 #[test]
 fn the_order_and_the_scores_are_those_of_the_command_line() {
+    let server = server();
     let documents: Vec<String> =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/sample/documents.jsonl"))
             .unwrap()
@@ -99,7 +112,7 @@ fn the_order_and_the_scores_are_those_of_the_command_line() {
             .collect();
     let query = "how long does cooked rice keep";
     let answer =
-        SERVER.post("/v2/rerank", &json!({ "model": "default", "query": query, "documents": documents }));
+        server.post("/v2/rerank", &json!({ "model": "default", "query": query, "documents": documents }));
     let arguments = ["rerank", "--query", query, "--documents", "-", "--format", "json"];
     let alone: Value = serde_json::from_str(&stdout(&arguments, json!(documents).to_string())).unwrap();
     let found = answer.json();
@@ -136,12 +149,13 @@ fn documents_come_back_as_they_were_sent() {
 
 #[test]
 fn objects_are_read_by_their_fields() {
+    let server = server();
     let objects =
         json!([{ "title": "Museums", "body": DOCUMENTS[0] }, { "title": "People", "body": DOCUMENTS[1] }]);
     let fields = ranked("/v1/rerank", json!({ "documents": objects, "rank_fields": ["body"] }));
     assert_eq!(indices(&fields), [1, 0]);
     // Cohere's v1 reads `text`, its v2 takes no objects: ours reads all fields and says so.
-    let missing = SERVER.post("/v1/rerank", &json!({ "query": QUERY, "documents": objects }));
+    let missing = server.post("/v1/rerank", &json!({ "query": QUERY, "documents": objects }));
     assert!(missing.status == 400 && missing.json()["message"].as_str().unwrap().contains("document 0"));
     let yaml = ranked("/v2/rerank", json!({ "documents": objects }));
     assert_eq!(indices(&yaml), [1, 0]);
@@ -151,20 +165,22 @@ fn objects_are_read_by_their_fields() {
 
 #[test]
 fn text_embeddings_inference_gets_a_bare_array_of_all_texts() {
-    let answer = SERVER.post("/rerank", &json!({ "query": QUERY, "texts": DOCUMENTS, "return_text": true }));
+    let server = server();
+    let answer = server.post("/rerank", &json!({ "query": QUERY, "texts": DOCUMENTS, "return_text": true }));
     let found = answer.json();
     assert_eq!(answer.order(), [1, 0, 2]);
     assert_eq!((&found[0]["text"], found[0].get("relevance_score")), (&json!(DOCUMENTS[1]), None));
     let raw =
-        SERVER.post("/rerank", &json!({ "query": QUERY, "texts": DOCUMENTS, "raw_scores": true })).json();
+        server.post("/rerank", &json!({ "query": QUERY, "texts": DOCUMENTS, "raw_scores": true })).json();
     let (raw, score) = (raw[0]["score"].as_f64().unwrap(), found[0]["score"].as_f64().unwrap());
     assert!((1.0 / (1.0 + (-raw).exp()) - score).abs() < 1e-12 && raw > 1.0, "{raw} {score}");
 }
 
 #[test]
 fn vllm_scores_pairs_in_their_own_order() {
+    let server = server();
     let data = |body: Value| {
-        let answer = SERVER.post("/v1/score", &body);
+        let answer = server.post("/v1/score", &body);
         assert_eq!(answer.status, 200, "{}", answer.text);
         let found = answer.json();
         let scores = found["data"].as_array().unwrap().iter();
@@ -176,16 +192,17 @@ fn vllm_scores_pairs_in_their_own_order() {
     assert!(one[1] > one[0] && one[0] > one[2], "{one:?}");
     // Only the order of summation inside a matrix product may differ.
     assert!(one.iter().zip(&many).all(|(one, other)| (one - other).abs() < 1e-5));
-    let uneven = SERVER.post("/score", &json!({ "text_1": [QUERY, QUERY], "text_2": DOCUMENTS }));
+    let uneven = server.post("/score", &json!({ "text_1": [QUERY, QUERY], "text_2": DOCUMENTS }));
     assert_eq!((uneven.status, &uneven.json()["code"]), (422, &json!("invalid_body")));
 }
 
 #[test]
 fn truncation_can_be_refused() {
+    let server = server();
     let long = "Berlin has many people. ".repeat(400);
     let body = |truncate: Value| json!({ "query": QUERY, "texts": [long], "truncate": truncate });
-    assert_eq!(SERVER.post("/rerank", &body(json!(true))).status, 200);
-    let refused = SERVER.post("/rerank", &body(json!(false)));
+    assert_eq!(server.post("/rerank", &body(json!(true))).status, 200);
+    let refused = server.post("/rerank", &body(json!(false)));
     assert_eq!((refused.status, &refused.json()["error_type"]), (422, &json!("Validation")));
 }
 
@@ -206,28 +223,30 @@ fn a_boost_moves_documents_by_its_weight() {
         results.find(|result| result["index"] == index).unwrap()["relevance_score"].as_f64().unwrap()
     };
     assert!((logit(&strong, 2) - logit(&plain, 2) - 20.0 * 0.5 / 0.355_903).abs() < 1e-3);
-    let short = SERVER
+    let short = server()
         .post("/v2/rerank", &json!({ "query": "q", "documents": ["a", "b"], "boost": { "scores": [1] } }));
     assert_eq!(short.status, 400, "{}", short.text);
 }
 
 #[test]
 fn search_units_are_counted_as_cohere_counts() {
+    let server = server();
     // 60 documents of about 600 tokens are two pieces of 500 each, query included: 120 pieces.
     let documents = vec!["people ".repeat(600); 60];
     let body =
         json!({ "query": "people", "documents": documents, "max_chunks_per_doc": 2, "deadline_ms": 60_000 });
-    let found = SERVER.post("/v1/rerank", &body).json();
+    let found = server.post("/v1/rerank", &body).json();
     assert_eq!(found["meta"]["billed_units"]["search_units"], 2);
 }
 
 #[test]
 fn windows_of_a_document_are_limited_by_max_chunks_per_doc() {
+    let server = server();
     let long = format!("{} {}", "The island has old museums. ".repeat(200), DOCUMENTS[1]);
     let score = |chunks: Value| {
         let body =
             json!({ "query": QUERY, "documents": [long], "max_chunks_per_doc": chunks, "raw_scores": true });
-        SERVER.post("/v1/rerank", &body).json()["results"][0]["relevance_score"].as_f64().unwrap()
+        server.post("/v1/rerank", &body).json()["results"][0]["relevance_score"].as_f64().unwrap()
     };
     // The answer stands behind the first window.
     assert!(score(Value::Null) > score(json!(1)) + 3.0);
@@ -235,6 +254,7 @@ fn windows_of_a_document_are_limited_by_max_chunks_per_doc() {
 
 #[test]
 fn every_failure_has_a_body_that_every_client_reads() {
+    let server = server();
     let json = ("content-type", "application/json");
     let fine = json!({ "query": QUERY, "documents": DOCUMENTS }).to_string();
     let cases: [(&str, Headers<'_>, &str, u16, &str); 16] = [
@@ -262,19 +282,20 @@ fn every_failure_has_a_body_that_every_client_reads() {
         ("/v2/rerank", &[], &fine, 415, "unsupported_media_type"),
     ];
     for (path, headers, body, status, code) in cases {
-        let answer = SERVER.send(path, headers, body.as_bytes());
+        let answer = server.send(path, headers, body.as_bytes());
         let found = answer.json();
         assert_eq!((answer.status, &found["code"]), (status, &json!(code)), "{path} {body}: {found}");
         for key in ["id", "message", "detail", "error", "error_type", "request_id"] {
             assert!(found[key].is_string(), "{key} of {found}");
         }
     }
-    let place = SERVER.post("/v2/rerank", &json!({ "query": "q", "documents": ["a", ["b"]] })).json();
+    let place = server.post("/v2/rerank", &json!({ "query": "q", "documents": ["a", ["b"]] })).json();
     assert!(place["message"].as_str().unwrap().contains("documents[1]: "), "{place}");
 }
 
 #[test]
 fn deeply_nested_and_odd_bodies_are_refused_and_the_server_lives() {
+    let server = server();
     let json = [("content-type", "application/json")];
     let nested = format!("{{\"query\":\"q\",\"documents\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
     let odd: [&[u8]; 5] = [
@@ -285,41 +306,43 @@ fn deeply_nested_and_odd_bodies_are_refused_and_the_server_lives() {
         b"{\"query\":\"q\",\"documents\":[\"\\ud800\"]}",
     ];
     for body in odd {
-        assert_eq!(SERVER.send("/v2/rerank", &json, body).status, 422, "{}", String::from_utf8_lossy(body));
+        assert_eq!(server.send("/v2/rerank", &json, body).status, 422, "{}", String::from_utf8_lossy(body));
     }
     // A deadline in the far future, and an object as deep as JSON may be.
     let deep = format!("{{\"query\":\"q\",\"documents\":[{}1{}]}}", "{\"a\":".repeat(120), "}".repeat(120));
-    assert_eq!(SERVER.send("/v2/rerank", &json, deep.as_bytes()).status, 200);
+    assert_eq!(server.send("/v2/rerank", &json, deep.as_bytes()).status, 200);
     ranked("/v2/rerank", json!({ "deadline_ms": u64::MAX }));
 }
 
 #[test]
 fn health_models_and_documentation_are_there() {
+    let server = server();
     for path in ["/", "/health", "/health/live", "/health/ready", "/ping"] {
         assert_eq!(
-            (SERVER.get(path).status, SERVER.get(path).json()),
+            (server.get(path).status, server.get(path).json()),
             (200, json!({ "status": "ok" })),
             "{path}"
         );
     }
-    assert_eq!(SERVER.get("/v1/models").json()["data"][0]["id"], "default");
-    assert_eq!(SERVER.get("/info").json()["max_input_length"], 512);
-    let page = SERVER.get("/docs");
+    assert_eq!(server.get("/v1/models").json()["data"][0]["id"], "default");
+    assert_eq!(server.get("/info").json()["max_input_length"], 512);
+    let page = server.get("/docs");
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'") && !page.text.contains("https://"), "{policy}");
-    for path in SERVER.get("/openapi.json").json()["paths"].as_object().unwrap().keys() {
-        assert_ne!(SERVER.get(path).status, 404, "{path}");
+    for path in server.get("/openapi.json").json()["paths"].as_object().unwrap().keys() {
+        assert_ne!(server.get(path).status, 404, "{path}");
     }
 }
 
 #[test]
 fn times_and_metrics_tell_every_stage() {
-    let answer = SERVER.post("/v2/rerank", &json!({ "query": QUERY, "documents": DOCUMENTS }));
+    let server = server();
+    let answer = server.post("/v2/rerank", &json!({ "query": QUERY, "documents": DOCUMENTS }));
     let timing = answer.headers["server-timing"].to_str().unwrap();
     for stage in ["tokenize", "queue", "compute", "total"] {
         assert!(timing.contains(&format!("{stage};dur=")), "{timing}");
         let count = format!("crossrank_stage_seconds_count{{model=\"default\",stage=\"{stage}\"}}");
-        assert!(SERVER.metric(&count) >= 1.0);
+        assert!(server.metric(&count) >= 1.0);
     }
-    assert!(SERVER.metric("crossrank_requests_total{code=\"ok\"}") >= 1.0);
+    assert!(server.metric("crossrank_requests_total{code=\"ok\"}") >= 1.0);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response as HttpResponse};
-use crossrank::{CancelToken, Error, Job, PairScore, Request, Reranker, Response, ScoreOptions, Usage};
+use crossrank::{CancelToken, Error, Job, PairScore, Request, Response, ScoreOptions, Usage};
 use serde_json::{Value, json};
 
 use super::Server;
@@ -30,8 +30,9 @@ impl Server {
         let deadline =
             request.deadline_ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
         let (whole, to_rank) = (asked.whole, Arc::clone(&request));
-        let running =
-            engine.run(asked.tokens, move |reranker, cancel| ranking_job(reranker, &to_rank, whole, cancel));
+        let running = engine.run(asked.tokens, move |reranker, cancel| {
+            whole_or_refused(Job::ranking(reranker, &to_rank, cancel)?, whole)
+        });
         let job = match deadline {
             None => running.await?,
             Some(deadline) => match tokio::time::timeout_at(deadline.into(), running).await {
@@ -40,7 +41,8 @@ impl Server {
                 Err(_) => Job::ranking(&engine.reranker, &request, CancelToken::default())?,
             },
         };
-        let response = job.response(&engine.reranker, &request);
+        // Under a deadline documents are read as they are reached.
+        let response = whole_or_refused(job, whole)?.response(&engine.reranker, &request);
         let mut warnings = cohere::warnings(&response);
         warnings.extend(substituted);
         if asked.has_objects && asked.dialect == Dialect::Cohere(Version::V2) {
@@ -88,13 +90,8 @@ impl Server {
     }
 }
 
-fn ranking_job(
-    reranker: &Reranker,
-    request: &Request,
-    whole: bool,
-    cancel: CancelToken,
-) -> Result<Job, Failure> {
-    let job = Job::ranking(reranker, request, cancel)?;
+/// The job, unless it reads less than all of the text and that was refused.
+fn whole_or_refused(job: Job, whole: bool) -> Result<Job, Failure> {
     match job.warnings().first() {
         Some(warning) if whole => Err(Failure::InputTooLong { problem: warning.to_string() }),
         _ => Ok(job),

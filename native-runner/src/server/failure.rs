@@ -25,7 +25,7 @@ pub(crate) enum Failure {
     BodyTooSlow { seconds: u64 },
     #[error("the body must be JSON; send the header Content-Type: application/json")]
     MediaType,
-    #[error("{problem} of the text would be cut off; allow truncation, or shorten it")]
+    #[error("the text is too long where truncation is refused: {problem}")]
     InputTooLong { problem: String },
     #[error("no api key supplied; send the header Authorization: Bearer KEY")]
     NoKey,
