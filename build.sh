@@ -13,6 +13,7 @@ usage() {
 ./build.sh pkg            the npm package, in pkg/
 ./build.sh demo           the npm package and the demo page, served on this machine [--port 8000]
 ./build.sh bench native   the program on the CPU beside ONNX Runtime: tests/bench/README.md
+./build.sh bench server   clients at once against the server: tests/bench/README.md
 ./build.sh bench web      the npm package beside transformers.js in Chromium: tests/bench/web/README.md
 TEXT
 }
@@ -72,6 +73,21 @@ python_tests() {
     echo "     Running $folder (deps/python:$folder)"
     "$CROSSRANK_PYTHON" -m unittest discover -s "$folder" || echo "error: $folder"
   done
+}
+
+# The packages that people have, unchanged, against the server: an environment for each set that excludes another.
+client_tests() {
+  local set python pattern
+  CROSSRANK_PROGRAM=$(realpath "${CARGO_TARGET_DIR:-target}/release/crossrank")
+  export CROSSRANK_PROGRAM
+  for set in cohere5 cohere7; do
+    echo "     Running tests/clients (deps/clients:$set)"
+    python=$(python_with "tests/clients/requirements-$set.txt")
+    [ -n "$python" ] || { echo "skipped: clients_$set: its packages cannot be installed"; continue; }
+    [ "$set" = cohere7 ] && pattern=test_cohere.py || pattern='test_*.py'
+    "$python" -W ignore -m unittest discover -s tests/clients -p "$pattern" || echo "error: tests/clients with $set"
+  done
+  node_client_tests
 }
 
 # Counts of every test program in a log of cargo, unittest, vitest and node: name, run, passed, skipped, failed.
@@ -134,6 +150,8 @@ tests() {
   grep -q '^test result: ' "$log" || { echo "build.sh: the tests did not compile" >&2; return 1; }
   say "python -m unittest"
   python_tests 2>&1 | tee -a "$log" | grep -E '^(FAIL|ERROR|skipped|error)' || true
+  say "clients"
+  client_tests 2>&1 | tee -a "$log" | grep -E '^(FAIL|ERROR|skipped|error|✖)' || true
   say "web"
   web_tests 2>&1 | tee -a "$log"
   printf '\n'
@@ -144,13 +162,14 @@ tests() {
   return $status
 }
 
-bench_native() { # the flags of tests/bench/native.py
-  local python
-  python=$(python_with tests/requirements-reference.txt)
-  [ -n "$python" ] || { echo "build.sh: ONNX Runtime, torch or transformers cannot be installed" >&2; return 1; }
+# The flags of tests/bench/native.py or server.py, in an environment with the packages of FILE.
+bench_python() { # native|server FILE...
+  local name=$1 python
+  python=$(python_with "$2")
+  [ -n "$python" ] || { echo "build.sh: the packages of $2 cannot be installed" >&2; return 1; }
   say "cargo build --release -p crossrank-cli"
   cargo build --release --locked -p crossrank-cli
-  "$python" tests/bench/native.py --program "${CARGO_TARGET_DIR:-target}/release/crossrank" "$@"
+  "$python" "tests/bench/$name.py" --program "${CARGO_TARGET_DIR:-target}/release/crossrank" "${@:3}"
 }
 
 check() {
@@ -170,7 +189,8 @@ case "${1:-}" in
   demo) need_rust; demo "${@:2}" ;;
   bench)
     case "${2:-}" in
-      native) need_rust; bench_native "${@:3}" ;;
+      native) need_rust; bench_python native tests/requirements-reference.txt "${@:3}" ;;
+      server) need_rust; bench_python server tests/clients/requirements-cohere5.txt "${@:3}" ;;
       web) need_rust; bench_web "${@:3}" ;;
       *) usage; exit 2 ;;
     esac ;;

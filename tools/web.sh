@@ -20,6 +20,18 @@ need_npm_packages() {
   (cd web && npm ci --ignore-scripts --no-audit --no-fund --prefer-offline >&2)
 }
 
+# In a folder of their own beside what is built, for which the tests are linked there.
+node_client_tests() {
+  echo "     Running tests/clients (deps/clients:npm)"
+  local folder
+  folder="$(realpath "${CARGO_TARGET_DIR:-target}")/clients-$(cksum < tests/clients/package-lock.json | cut -d ' ' -f 1)"
+  mkdir -p "$folder"
+  cp tests/clients/package.json tests/clients/package-lock.json tests/clients/*.mjs "$folder"
+  has_node && { [ -e "$folder/ready" ] || (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --prefer-offline >&2 &&
+    touch ready); } || { echo "skipped: clients_npm: Node 20 or the packages cannot be had"; return 0; }
+  node --test --test-reporter=spec "$folder/clients.test.mjs" || echo "error: tests/clients with npm"
+}
+
 # Sets cargo_wasm and wasm_flags. Where rustup cannot add the target, Debian's compiler, which comes with the
 # source of the standard library, builds that too.
 need_wasm() {

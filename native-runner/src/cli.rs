@@ -6,6 +6,9 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use crossrank::{DeviceChoice, Precision, Truncation, WindowRule};
 
+mod serve;
+pub(crate) use serve::{LogFormat, ServeArguments};
+
 /// Rerank search results with a cross-encoder, on this machine
 ///
 /// A cross-encoder reads the query and a document together and says how well the one answers the
@@ -30,6 +33,7 @@ Exit statuses:
 pub(crate) enum Command {
     Rerank(RerankArguments),
     Score(ScoreArguments),
+    Serve(ServeArguments),
     Tokenize(TokenizeArguments),
     Bench(BenchArguments),
     Models(ModelsArguments),
@@ -185,6 +189,13 @@ pub(crate) struct ModelArguments {
     /// A name of `crossrank models`, a Hugging Face repository (owner/name), a folder, or a GGUF file
     #[arg(long, short, env = "CROSSRANK_MODEL", value_name = "NAME|DIR|FILE", default_value = "default")]
     pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) engine: EngineArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model and device")]
+pub(crate) struct EngineArguments {
     /// auto, cpu, gpu, cuda, or part of an adapter's name (`crossrank devices`)
     #[arg(long, env = "CROSSRANK_DEVICE", default_value = "auto")]
     pub(crate) device: DeviceChoice,

@@ -40,8 +40,11 @@ fn code(error: &anyhow::Error) -> &'static str {
 fn io_code(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "storage_full",
-        // Of a path that the command line named.
-        io::ErrorKind::PermissionDenied
+        // Of a path, or of an address, that the command line named.
+        io::ErrorKind::AddrInUse
+        | io::ErrorKind::AddrNotAvailable
+        | io::ErrorKind::NotFound
+        | io::ErrorKind::PermissionDenied
         | io::ErrorKind::ReadOnlyFilesystem
         | io::ErrorKind::NotADirectory => "invalid_input",
         _ => "internal",

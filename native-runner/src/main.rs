@@ -3,12 +3,14 @@
 //! Standard output is data, standard error is talk. Exit statuses are in [`exit`].
 
 mod cli;
+mod cohere;
 mod commands;
 mod exit;
 mod input;
 mod model;
 mod output;
 mod quantized_copy;
+mod server;
 
 use std::process::ExitCode;
 
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Rerank(arguments) => commands::rerank::run(&arguments),
         Command::Score(arguments) => commands::score::run(&arguments),
+        Command::Serve(arguments) => server::run(arguments),
         Command::Tokenize(arguments) => commands::tokenize::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),

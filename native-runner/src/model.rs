@@ -6,7 +6,7 @@ use anyhow::Context;
 use crossrank::{Languages, LoadOptions, ModelFiles, Reranker, WindowRule};
 use crossrank_hub::{Hub, HubError, ModelEntry, ModelList};
 
-use crate::cli::{ModelArguments, NetworkArguments};
+use crate::cli::{EngineArguments, ModelArguments, NetworkArguments};
 use crate::output::say;
 
 /// The name in models.json of the model that is part of this program.
@@ -26,13 +26,28 @@ pub(crate) struct Located {
 /// Loads the model and sizes the thread pool.
 ///
 /// # Errors
-/// Those of [`locate`] and of loading.
+/// Those of [`load_named`], and of starting threads.
 pub(crate) fn load(arguments: &ModelArguments) -> anyhow::Result<Reranker> {
-    if let Some(threads) = arguments.threads {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
-        pool.build_global().context("cannot start the threads")?;
-    }
-    let located = locate(&arguments.model, &arguments.network)?;
+    start_threads(&arguments.engine)?;
+    load_named(&arguments.model, &arguments.engine)
+}
+
+/// Sizes the thread pool; once in a program.
+///
+/// # Errors
+/// Those of starting threads.
+pub(crate) fn start_threads(arguments: &EngineArguments) -> anyhow::Result<()> {
+    let Some(threads) = arguments.threads else { return Ok(()) };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
+    pool.build_global().context("cannot start the threads")
+}
+
+/// Loads one of any number of models.
+///
+/// # Errors
+/// Those of [`locate`] and of loading.
+pub(crate) fn load_named(model: &str, arguments: &EngineArguments) -> anyhow::Result<Reranker> {
+    let located = locate(model, &arguments.network)?;
     let options = LoadOptions {
         device: arguments.device.clone(),
         precision: arguments.dtype.map(Into::into),

@@ -2,16 +2,16 @@
 
 mod table;
 
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::Context;
-use crossrank::{Document, Ranked, Request, Response};
+use crossrank::{Ranked, Request, Response};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::{Format, ResultArguments};
+use crate::cohere;
 use crate::input::InputError;
 
 /// The format asked for, else a table for people and JSON Lines for programs.
@@ -37,7 +37,15 @@ impl Ranking<'_> {
         let mut text = Vec::new();
         match format {
             Format::Table => table::write(&mut text, self)?,
-            Format::Json => write_line(&mut text, &self.cohere_body())?,
+            Format::Json => {
+                let Response { results, usage, .. } = self.response;
+                let results = results.iter().map(|result| self.cohere_result(result)).collect();
+                let warnings = cohere::warnings(self.response);
+                write_line(
+                    &mut text,
+                    &cohere::body(usage, results, warnings, self.model, cohere::Version::V2),
+                )?;
+            }
             Format::Jsonl => self.write_lines(&mut text)?,
             Format::Trec => self.write_trec(&mut text)?,
         }
@@ -45,28 +53,10 @@ impl Ranking<'_> {
         write_stdout(&text)
     }
 
-    /// The body of Cohere's v2 rerank endpoint; `model`, `document`, `logit` and `scored` are ours.
-    fn cohere_body(&self) -> Value {
-        let Response { results, warnings, usage } = self.response;
-        let results: Vec<Value> = results.iter().map(|result| self.cohere_result(result)).collect();
-        let mut meta = json!({
-            "api_version": { "version": "2", "is_experimental": false },
-            "billed_units": { "search_units": usage.search_units },
-            "tokens": { "input_tokens": usage.tokens },
-        });
-        if !warnings.is_empty() {
-            let warnings = warnings.iter().map(|warning| format!("{}: {warning}", warning.code()));
-            meta["warnings"] = warnings.collect();
-        }
-        json!({ "id": request_id(), "model": self.model, "results": results, "meta": meta })
-    }
-
+    /// One item of Cohere's body; `logit` and `scored` are ours.
     fn cohere_result(&self, result: &Ranked) -> Value {
-        let mut body = json!({ "index": result.index, "relevance_score": result.score().unwrap_or(0.0) });
+        let mut body = cohere::result(result, result.score().unwrap_or(0.0));
         self.add_extensions(&mut body, result);
-        if let Some(Document::Text(text)) = &result.document {
-            body["document"] = json!({ "text": text });
-        }
         body
     }
 
@@ -78,6 +68,9 @@ impl Ranking<'_> {
             }
             line["score"] = json!(result.score().unwrap_or(0.0));
             self.add_extensions(&mut line, result);
+            if let Some(document) = &result.document {
+                line["document"] = json!(document);
+            }
             write_line(out, &line)?;
         }
         Ok(())
@@ -88,9 +81,6 @@ impl Ranking<'_> {
             Some(logit) if self.options.raw_scores => body["logit"] = json!(logit),
             Some(_) => {}
             None => body["scored"] = json!(false),
-        }
-        if let Some(document) = &result.document {
-            body["document"] = json!(document);
         }
     }
 
@@ -160,32 +150,9 @@ pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A random UUID (version 4); the standard library's hash keys are random.
-fn request_id() -> String {
-    let random = || RandomState::new().hash_one(std::process::id());
-    let (high, low) = (random() & !0xF000 | 0x4000, random() & !(0b11 << 62) | 0b10 << 62);
-    format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xFFFF,
-        high & 0xFFFF,
-        low >> 48,
-        low & 0xFFFF_FFFF_FFFF
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn request_ids_are_version_4_uuids_and_differ() {
-        let (one, other) = (request_id(), request_id());
-        assert_ne!(one, other);
-        assert_eq!(one.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
-        assert_eq!(one.as_bytes()[14], b'4');
-        assert!(b"89ab".contains(&one.as_bytes()[19]));
-    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

@@ -19,8 +19,11 @@ const ALLOWED: [(&str, &[&str]); 7] = [
 ];
 
 /// Dependencies that belong to some crates only.
-const RESERVED: [(&str, &[&str]); 4] = [
+const RESERVED: [(&str, &[&str]); 7] = [
     ("anyhow", &["crossrank-cli"]),
+    ("axum", &["crossrank-cli"]),
+    ("hyper", &["crossrank-cli"]),
+    ("tokio", &["crossrank-cli"]),
     ("ureq", &["crossrank-hub"]),
     ("tokenizers", &["crossrank-tokenizer"]),
     ("wasm-bindgen", &["crossrank-wasm"]),

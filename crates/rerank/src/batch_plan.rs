@@ -1,125 +1,95 @@
-//! Which pairs go through the model together, and in what order. The plan is data; the loop over it is
-//! where cancelling, deadlines and progress are looked at.
+//! Which pairs go through the model together: those of all requests that wait, in turns, so that a long
+//! request does not keep a short one waiting. The plan is data; the loop over it is in `run.rs`.
 
 use std::collections::VecDeque;
-use std::ops::Range;
-use std::time::Duration;
 
-/// Tokens of a forward pass aimed at: enough to keep a device busy, few enough to stop soon. One thread of
-/// WebAssembly is kept busy by less and takes longer.
-pub(crate) const TARGET_TOKENS: usize =
-    if cfg!(all(target_family = "wasm", not(feature = "gpu"))) { 512 } else { 2048 };
+/// Tokens that a request is given in its turn.
+const TURN_TOKENS: usize = 512;
 
-/// Pairs, as places in a list, grouped into forward passes.
-///
-/// Pairs lie end to end in a pass, so no token slot is padding, whatever the lengths; sorting by length
-/// only brings equal lengths together, whose attention is computed in one call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BatchPlan {
-    batches: VecDeque<Vec<usize>>,
+/// What one request has waiting.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    /// (pair, tokens), in the order in which they are scored.
+    waiting: VecDeque<(usize, usize)>,
+    tokens: usize,
+    /// Tokens that it may still take before the turn is another's.
+    credit: usize,
+    /// Tokens of the longest pass that the request's deadline allows.
+    pub(crate) longest_pass: usize,
 }
 
-impl BatchPlan {
-    /// Passes of about equal size over `pairs`, longest first; every pass that `fits` refuses is halved.
-    pub fn sorted(pairs: Range<usize>, lengths: &[usize], fits: impl Fn(&[usize]) -> bool) -> Self {
-        let mut order: Vec<usize> = pairs.collect();
-        order.sort_by_key(|&pair| std::cmp::Reverse(lengths[pair]));
-        let passes = (tokens(&order, lengths) / TARGET_TOKENS).max(1);
-        let mut plan = Self { batches: cut(&order, lengths, passes).into() };
-        plan.halve_until(fits);
-        plan
+impl Default for Lane {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), tokens: 0, credit: TURN_TOKENS, longest_pass: usize::MAX }
+    }
+}
+
+impl Lane {
+    /// Appends a pair.
+    pub(crate) fn push(&mut self, pair: usize, tokens: usize) {
+        self.waiting.push_back((pair, tokens));
+        self.tokens += tokens;
     }
 
-    /// `pairs` in input order, to be cut by [`Self::next_within`] as time allows.
-    pub fn in_order(pairs: Range<usize>) -> Self {
-        let whole: Vec<usize> = pairs.collect();
-        Self { batches: [whole].into_iter().filter(|batch| !batch.is_empty()).collect() }
+    /// Tokens of the next pair.
+    pub(crate) fn next_tokens(&self) -> Option<usize> {
+        self.waiting.front().map(|(_, tokens)| *tokens)
     }
 
-    /// The next pass.
-    pub fn next_batch(&mut self) -> Option<Vec<usize>> {
-        self.batches.pop_front()
+    fn pop(&mut self) -> Option<(usize, usize)> {
+        let (pair, tokens) = self.waiting.pop_front()?;
+        self.tokens -= tokens;
+        self.credit -= tokens;
+        Some((pair, tokens))
     }
+}
 
-    /// The next pass, cut to what `remaining` allows at `tokens_per_second` and to what `fits`; none if the
-    /// next pair would come too late, unless `at_least_one` is asked for.
-    pub fn next_within(
-        &mut self,
-        lengths: &[usize],
-        remaining: Duration,
-        tokens_per_second: Option<f64>,
-        at_least_one: bool,
-        fits: impl Fn(&[usize]) -> bool,
-    ) -> Option<Vec<usize>> {
-        let mut batch = self.batches.pop_front()?;
-        let tokens = tokens_per_second.map_or(0.0, |rate| rate * remaining.as_secs_f64());
-        // Half the time that is left: an estimate that is off by two is still in time.
-        let most = (tokens as usize / 2).min(TARGET_TOKENS);
-        let mut planned = 0;
-        let affordable = batch.iter().take_while(|&&pair| {
-            planned += lengths[pair];
-            planned <= most
-        });
-        let mut count = affordable.count();
-        if count == 0 && !at_least_one && lengths[batch[0]] as f64 > tokens {
-            self.batches.push_front(batch);
-            return None;
-        }
-        count = count.max(1);
-        while count > 1 && !fits(&batch[..count]) {
-            count = count.div_ceil(2);
-        }
-        let rest = batch.split_off(count);
-        if !rest.is_empty() {
-            self.batches.push_front(rest);
-        }
-        Some(batch)
-    }
-
-    /// Puts a pass that the device could not hold back as two halves; false if it is a single pair.
-    pub fn halve(&mut self, mut batch: Vec<usize>) -> bool {
-        if batch.len() < 2 {
-            return false;
-        }
-        let second = batch.split_off(batch.len().div_ceil(2));
-        self.batches.push_front(second);
-        self.batches.push_front(batch);
-        true
-    }
-
-    /// The passes, in order.
-    pub fn batches(&self) -> impl Iterator<Item = &[usize]> {
-        self.batches.iter().map(Vec::as_slice)
-    }
-
-    fn halve_until(&mut self, fits: impl Fn(&[usize]) -> bool) {
-        let mut planned = VecDeque::new();
-        while let Some(batch) = self.batches.pop_front() {
-            if batch.len() > 1 && !fits(&batch) {
-                self.halve(batch);
-            } else {
-                planned.push_back(batch);
+/// The next pass, as (lane, pair), longest pair first; empty when nothing waits.
+///
+/// Lanes take turns by deficit round robin (Shreedhar and Varghese, SIGCOMM 1995): each gets an equal share
+/// of tokens, whatever the length of its pairs. Passes over what waits are about equally large, of `target_tokens`
+/// and no more than twice that. Pairs lie end
+/// to end in a pass, so no token slot is padding; sorting only brings equal lengths together, whose attention
+/// is computed in one call.
+pub(crate) fn next_pass(
+    lanes: &mut [&mut Lane],
+    turn: &mut usize,
+    target_tokens: usize,
+) -> Vec<(usize, usize)> {
+    let waiting: usize = lanes.iter().map(|lane| lane.tokens).sum();
+    let aim = waiting / (waiting / target_tokens).max(1);
+    let (mut pass, mut planned, mut longest_pass) = (Vec::new(), 0, usize::MAX);
+    while planned < aim {
+        *turn %= lanes.len();
+        let lane = &mut *lanes[*turn];
+        match lane.next_tokens() {
+            Some(tokens) if tokens <= lane.credit => {
+                longest_pass = longest_pass.min(lane.longest_pass);
+                if planned > 0 && planned + tokens > longest_pass {
+                    break;
+                }
+                planned += tokens;
+                pass.extend(lane.pop().map(|(pair, tokens)| (*turn, pair, tokens)));
+            }
+            next => {
+                lane.credit = TURN_TOKENS + if next.is_some() { lane.credit } else { 512 };
+                *turn += 1;
             }
         }
-        self.batches = planned;
     }
-}
-
-/// Tokens of the pairs in `batch`.
-pub(crate) fn tokens(batch: &[usize], lengths: &[usize]) -> usize {
-    batch.iter().map(|&pair| lengths[pair]).sum()
+    pass.sort_by_key(|(_, _, tokens)| std::cmp::Reverse(*tokens));
+    pass.into_iter().map(|(lane, pair, _)| (lane, pair)).collect()
 }
 
 /// `batch` in at most `parts` runs of about equally many tokens, none empty.
-pub(crate) fn cut(batch: &[usize], lengths: &[usize], parts: usize) -> Vec<Vec<usize>> {
-    let total = tokens(batch, lengths);
-    let (mut cut, mut part, mut planned) = (Vec::new(), Vec::new(), 0);
-    for &pair in batch {
-        part.push(pair);
-        planned += lengths[pair];
-        // The end of this part, in tokens from the start of the batch.
+pub(crate) fn cut<T>(batch: &[T], tokens: impl Fn(&T) -> usize, parts: usize) -> Vec<&[T]> {
+    let total: usize = batch.iter().map(&tokens).sum();
+    let (mut cut, mut start, mut planned) = (Vec::new(), 0, 0);
+    for (place, pair) in batch.iter().enumerate() {
+        planned += tokens(pair);
         if planned >= total * (cut.len() + 1) / parts {
-            cut.push(std::mem::take(&mut part));
+            cut.push(&batch[start..=place]);
+            start = place + 1;
         }
     }
     cut
@@ -131,17 +101,70 @@ mod tests {
 
     use super::*;
 
+    const TARGET_TOKENS: usize = 2048;
+
+    fn lane(lengths: &[usize]) -> Lane {
+        let mut lane = Lane::default();
+        lengths.iter().enumerate().for_each(|(pair, &tokens)| lane.push(pair, tokens));
+        lane
+    }
+
+    fn passes(mut lanes: Vec<Lane>) -> Vec<Vec<(usize, usize)>> {
+        let (mut passes, mut turn) = (Vec::new(), 0);
+        loop {
+            let pass = next_pass(&mut lanes.iter_mut().collect::<Vec<_>>(), &mut turn, TARGET_TOKENS);
+            if pass.is_empty() {
+                return passes;
+            }
+            passes.push(pass);
+        }
+    }
+
+    fn tokens(pass: &[(usize, usize)], requests: &[Vec<usize>]) -> usize {
+        pass.iter().map(|&(lane, pair)| requests[lane][pair]).sum()
+    }
+
+    prop_compose! {
+        fn requests()(lengths in prop::collection::vec(prop::collection::vec(1usize..1500, 1..60), 1..12))
+            -> Vec<Vec<usize>> { lengths }
+    }
+
     proptest! {
         #[test]
-        fn every_pair_is_planned_once(
-            lengths in prop::collection::vec(1usize..513, 0..300),
-            budget in 512usize..20_000,
-        ) {
-            let plan = BatchPlan::sorted(0..lengths.len(), &lengths, |batch| tokens(batch, &lengths) <= budget);
-            let mut seen: Vec<usize> = plan.batches().flatten().copied().collect();
+        fn every_pair_of_every_request_is_planned_once(requests in requests()) {
+            let mut seen = passes(requests.iter().map(|lengths| lane(lengths)).collect()).concat();
             seen.sort_unstable();
-            prop_assert_eq!(seen, (0..lengths.len()).collect::<Vec<_>>());
-            prop_assert!(plan.batches().all(|batch| tokens(batch, &lengths) <= budget));
+            let pairs = |(lane, lengths): (usize, &Vec<usize>)| {
+                (0..lengths.len()).map(move |pair| (lane, pair)).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(seen, requests.iter().enumerate().flat_map(pairs).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn a_pass_has_2048_tokens_where_that_many_wait(requests in requests()) {
+            let mut waiting: usize = requests.iter().flatten().sum();
+            for pass in passes(requests.iter().map(|lengths| lane(lengths)).collect()) {
+                let found = tokens(&pass, &requests);
+                prop_assert!(found >= waiting.min(TARGET_TOKENS), "{found} of {waiting}");
+                // Twice the target where the rest would be less than one, and the pair that reaches the aim.
+                prop_assert!(found < 2 * TARGET_TOKENS + 1500, "{found}");
+                waiting -= found;
+            }
+        }
+
+        #[test]
+        fn no_request_gets_ahead_of_another_by_more_than_a_turn_and_a_pair(requests in requests()) {
+            let mut got = vec![0; requests.len()];
+            for pass in passes(requests.iter().map(|lengths| lane(lengths)).collect()) {
+                pass.iter().for_each(|&(lane, pair)| got[lane] += requests[lane][pair]);
+                let unfinished =
+                    |lane: &usize| got[*lane] < requests[*lane].iter().sum::<usize>();
+                let least = (0..requests.len()).filter(unfinished).map(|lane| got[lane]).min();
+                for (lane, got) in got.iter().enumerate() {
+                    let bound = least.unwrap_or(usize::MAX).saturating_add(2 * TURN_TOKENS + 1500);
+                    prop_assert!(*got <= bound, "request {lane} got {got}, another {least:?}");
+                }
+            }
         }
 
         #[test]
@@ -149,69 +172,36 @@ mod tests {
             lengths in prop::collection::vec(1usize..513, 1..100),
             parts in 1usize..20,
         ) {
-            let batch: Vec<usize> = (0..lengths.len()).rev().collect();
-            let cut = cut(&batch, &lengths, parts);
-            prop_assert_eq!(cut.concat(), batch.clone());
+            let cut = cut(&lengths, |tokens| *tokens, parts);
+            prop_assert_eq!(cut.concat(), lengths.clone());
             prop_assert!(cut.len() <= parts && cut.iter().all(|part| !part.is_empty()));
             let longest = lengths.iter().max().unwrap();
-            let most = tokens(&batch, &lengths) / parts + longest + 1;
-            prop_assert!(cut.iter().all(|part| tokens(part, &lengths) <= most));
-        }
-
-        #[test]
-        fn a_pass_has_1024_tokens_where_there_are_that_many(lengths in prop::collection::vec(1usize..513, 1..300)) {
-            let plan = BatchPlan::sorted(0..lengths.len(), &lengths, |_| true);
-            let total: usize = lengths.iter().sum();
-            for batch in plan.batches() {
-                prop_assert!(tokens(batch, &lengths) >= total.min(1024), "{}", tokens(batch, &lengths));
-            }
-        }
-
-        #[test]
-        fn cutting_by_time_keeps_order_and_always_moves_on(
-            lengths in prop::collection::vec(1usize..513, 1..60),
-            rate in 1.0f64..1e6,
-            ms in 0u64..500,
-        ) {
-            let mut plan = BatchPlan::in_order(0..lengths.len());
-            let mut seen = Vec::new();
-            while let Some(batch) =
-                plan.next_within(&lengths, Duration::from_millis(ms), Some(rate), true, |batch| batch.len() < 9)
-            {
-                prop_assert!(!batch.is_empty() && batch.len() < 9);
-                let affordable = rate * ms as f64 / 2000.0;
-                prop_assert!(batch.len() == 1 || tokens(&batch, &lengths) as f64 <= affordable);
-                seen.extend(batch);
-            }
-            prop_assert_eq!(seen, (0..lengths.len()).collect::<Vec<_>>());
+            let most = lengths.iter().sum::<usize>() / parts + longest + 1;
+            prop_assert!(cut.iter().all(|part| part.iter().sum::<usize>() <= most));
         }
     }
 
     #[test]
-    fn without_a_known_rate_one_pair_goes_first() {
-        let mut plan = BatchPlan::in_order(0..5);
-        let first = plan.next_within(&[9; 5], Duration::from_secs(60), None, true, |_| true);
-        assert_eq!(first.as_deref(), Some(&[0][..]));
+    fn a_short_request_behind_a_long_one_is_in_the_next_pass() {
+        let (mut long, mut short) = (lane(&[500; 10_000]), lane(&[60; 5]));
+        let mut turn = 0;
+        next_pass(&mut [&mut long], &mut turn, TARGET_TOKENS);
+        let pass = next_pass(&mut [&mut long, &mut short], &mut turn, TARGET_TOKENS);
+        assert_eq!(pass.iter().filter(|(lane, _)| *lane == 1).count(), 5, "{pass:?}");
     }
 
     #[test]
-    fn a_pair_that_would_come_too_late_stays() {
-        let mut plan = BatchPlan::in_order(0..2);
-        let mut next = |ms, at_least_one| {
-            plan.next_within(&[100, 100], Duration::from_millis(ms), Some(1000.0), at_least_one, |_| true)
-        };
-        assert_eq!(next(99, false), None);
-        assert_eq!(next(101, false), Some(vec![0]));
-        assert_eq!(next(1, true), Some(vec![1]));
-        assert_eq!(next(1000, true), None);
+    fn a_pass_is_no_longer_than_the_deadlines_of_those_in_it_allow() {
+        let (mut hurried, mut other) = (lane(&[100; 9]), lane(&[100; 9]));
+        hurried.longest_pass = 250;
+        let pass = next_pass(&mut [&mut hurried, &mut other], &mut 0, TARGET_TOKENS);
+        assert_eq!(pass, [(0, 0), (0, 1)]);
     }
 
     #[test]
-    fn a_pass_that_failed_comes_back_in_halves_and_a_single_pair_does_not() {
-        let mut plan = BatchPlan::in_order(0..3);
-        let batch = plan.next_batch().unwrap();
-        assert!(plan.halve(batch));
-        assert_eq!(plan.batches().collect::<Vec<_>>(), [&[0, 1][..], &[2][..]]);
-        assert!(!plan.halve(vec![7]));
+    fn one_pair_goes_however_little_time_there_is() {
+        let mut late = lane(&[100, 100]);
+        late.longest_pass = 0;
+        assert_eq!(next_pass(&mut [&mut late], &mut 0, TARGET_TOKENS), [(0, 0)]);
     }
 }

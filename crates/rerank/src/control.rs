@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{Error, Ranked};
+use crate::{Error, Job, Ranked};
 
 /// Stops a request from another thread; looked at before every forward pass.
 #[derive(Debug, Clone, Default)]
@@ -54,4 +54,15 @@ pub struct Control<'a> {
     pub on_partial: Observer<'a, Vec<Ranked>>,
     /// Awaited after every forward pass.
     pub pause: Pause<'a>,
+}
+
+impl Control<'_> {
+    pub(crate) fn report(&self, job: &Job) {
+        if let Some(report) = self.on_progress {
+            report(job.progress());
+        }
+        if let Some(report) = self.on_partial {
+            report(job.ranked());
+        }
+    }
 }

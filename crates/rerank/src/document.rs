@@ -7,7 +7,7 @@ use crate::Error;
 
 /// A document as the caller has it: text, or an object with fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a string or an object")]
 pub enum Document {
     /// Plain text.
     Text(String),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crossrank_tokenizer::{PairIds, PairTokenizer, WindowRule, windows};
 use rayon::prelude::*;
 
-use crate::{Error, Request, Warning};
+use crate::{Error, Request, Reranker, Warning};
 
 /// Jina's `rerank` truncates the query to 512 tokens, its own two special tokens included.
 const JINA_MAX_QUERY_TOKENS: usize = 510;
@@ -13,21 +13,21 @@ const JINA_MAX_QUERY_TOKENS: usize = 510;
 const BILLED_TOKENS: usize = 500;
 const BILLED_DOCUMENTS: usize = 100;
 
-/// A document's text, in the form the model reads.
-pub(crate) fn texts(request: &Request) -> Result<Vec<String>, Error> {
+/// The documents' texts, in the form the model reads.
+fn texts(request: &Request) -> Result<Vec<String>, Error> {
     let fields = request.rank_fields.as_deref();
     request.documents.iter().enumerate().map(|(index, document)| document.text(index, fields)).collect()
 }
 
 /// The documents of a request, turned into pairs as they are read: one pair for each window of a document.
-pub(crate) struct Documents<'a> {
-    tokenizer: &'a PairTokenizer,
-    texts: &'a [String],
+pub(crate) struct Documents {
+    texts: Vec<String>,
     query: Vec<u32>,
     rule: WindowRule,
     /// Tokens that the context leaves for a document beside the query.
     room: usize,
     max_tokens_per_doc: usize,
+    max_windows_per_doc: usize,
     /// The pairs of each document read so far, as places in the order of all pairs.
     pairs_of: Vec<Range<usize>>,
     query_warning: Option<Warning>,
@@ -35,52 +35,52 @@ pub(crate) struct Documents<'a> {
     billed: usize,
 }
 
-impl<'a> Documents<'a> {
+impl Documents {
     /// Tokenizes the query, once for all documents.
-    pub(crate) fn new(
-        tokenizer: &'a PairTokenizer,
-        request: &Request,
-        texts: &'a [String],
-        rule: WindowRule,
-        max_tokens: usize,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(reranker: &Reranker, request: &Request) -> Result<Self, Error> {
+        let (tokenizer, rule) = (&reranker.tokenizer, request.window.unwrap_or(reranker.window));
+        let context = reranker.summary.max_tokens - tokenizer.special_tokens();
+        let texts = texts(request)?;
         let mut query = tokenizer.tokenize(&request.query)?;
-        let tokens = max_query_tokens(rule, max_tokens - tokenizer.special_tokens());
+        let tokens = max_query_tokens(rule, context);
         let query_warning = (query.len() > tokens).then_some(Warning::QueryTruncated { tokens });
         query.truncate(tokens);
-        let room = max_tokens - tokenizer.special_tokens() - query.len();
         Ok(Self {
-            tokenizer,
-            texts,
+            room: context - query.len(),
             query,
             rule,
-            room,
             max_tokens_per_doc: request.max_tokens_per_doc,
+            max_windows_per_doc: request.max_windows_per_doc.unwrap_or(usize::MAX),
             pairs_of: Vec::with_capacity(texts.len()),
+            texts,
             query_warning,
             truncated: 0,
             billed: 0,
         })
     }
 
+    /// What the model reads of each document, before tokens are counted.
+    pub(crate) fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
     /// The pairs of the next documents, at most `count`; none at the end.
-    pub(crate) fn read(&mut self, count: usize) -> Result<Vec<PairIds>, Error> {
+    pub(crate) fn read(&mut self, tokenizer: &PairTokenizer, count: usize) -> Result<Vec<PairIds>, Error> {
         let unread = &self.texts[self.pairs_of.len()..];
         let texts = &unread[..count.min(unread.len())];
         let documents: Vec<Vec<u32>> =
-            texts.par_iter().map(|text| self.tokenizer.tokenize(text)).collect::<Result<_, _>>()?;
+            texts.par_iter().map(|text| tokenizer.tokenize(text)).collect::<Result<_, _>>()?;
         let mut pairs = Vec::new();
         let mut start = self.pairs_of.last().map_or(0, |pairs| pairs.end);
         for document in &documents {
-            let windows = windows(document.len().min(self.max_tokens_per_doc), self.room, self.rule);
+            let mut windows = windows(document.len().min(self.max_tokens_per_doc), self.room, self.rule);
+            windows.truncate(self.max_windows_per_doc);
             let covered = windows.iter().map(|window| window.end).max().unwrap_or(0);
             self.truncated += usize::from(covered < document.len());
             self.billed += (self.query.len() + covered).div_ceil(BILLED_TOKENS).max(1);
             self.pairs_of.push(start..start + windows.len());
             start += windows.len();
-            pairs.extend(
-                windows.into_iter().map(|window| self.tokenizer.pair(&self.query, &document[window])),
-            );
+            pairs.extend(windows.into_iter().map(|window| tokenizer.pair(&self.query, &document[window])));
         }
         Ok(pairs)
     }

@@ -20,6 +20,8 @@ pub struct Request {
     pub rank_fields: Option<Vec<String>>,
     /// Tokens of a document that are read at most; 4,096 is Cohere's default.
     pub max_tokens_per_doc: usize,
+    /// Windows of a document that are read at most; all without it.
+    pub max_windows_per_doc: Option<usize>,
     /// Whether results carry their documents.
     pub return_documents: bool,
     /// Results with a lower score are left out.
@@ -28,6 +30,40 @@ pub struct Request {
     pub deadline_ms: Option<u64>,
     /// How documents longer than the model's context are split; the model's own rule without it.
     pub window: Option<WindowRule>,
+    /// What another stage thinks of the documents; nothing is added without it.
+    pub boost: Option<Boost>,
+}
+
+/// Scores of a first stage or of keywords, for terms that the model has not learnt. A document's logit becomes
+/// `logit + weight * (score - mean) / deviation`, with the mean and the standard deviation of `scores`.
+#[derive(Debug, Clone)]
+pub struct Boost {
+    /// A score for every document, in their order and on any scale.
+    pub scores: Vec<f64>,
+    /// What a score of one standard deviation above the mean adds to a logit.
+    pub weight: f64,
+}
+
+impl Boost {
+    /// What is added to each logit; equal scores add nothing.
+    pub(crate) fn added(&self) -> Vec<f32> {
+        let count = self.scores.len() as f64;
+        let mean = self.scores.iter().sum::<f64>() / count;
+        let deviation = (self.scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / count).sqrt();
+        let scale = if deviation > 0.0 { self.weight / deviation } else { 0.0 };
+        self.scores.iter().map(|score| (scale * (score - mean)) as f32).collect()
+    }
+
+    fn validate(&self, documents: usize) -> Result<(), Error> {
+        if self.scores.len() != documents {
+            let expected = format!("one score for each of the {documents} documents");
+            return Err(option("boost.scores", format!("of length {}", self.scores.len()), &expected));
+        }
+        match self.scores.iter().chain([&self.weight]).find(|number| !(-1e9..=1e9).contains(*number)) {
+            Some(number) => Err(option("boost", number, "numbers from -1e9 to 1e9")),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Request {
@@ -39,10 +75,12 @@ impl Request {
             top_n: None,
             rank_fields: None,
             max_tokens_per_doc: 4096,
+            max_windows_per_doc: None,
             return_documents: false,
             min_score: None,
             deadline_ms: None,
             window: None,
+            boost: None,
         }
     }
 
@@ -58,8 +96,12 @@ impl Request {
         }
         positive("top_n", self.top_n)?;
         positive("max_tokens_per_doc", Some(self.max_tokens_per_doc))?;
+        positive("max_windows_per_doc", self.max_windows_per_doc)?;
         if self.rank_fields.as_ref().is_some_and(Vec::is_empty) {
             return Err(option("rank_fields", "[]", "at least one field, or leave it out"));
+        }
+        if let Some(boost) = &self.boost {
+            boost.validate(self.documents.len())?;
         }
         match self.min_score {
             Some(score) if !(0.0..=1.0).contains(&score) => {
@@ -94,4 +136,33 @@ fn positive(name: &'static str, value: Option<usize>) -> Result<(), Error> {
 
 pub(crate) fn option(option: &'static str, found: impl ToString, expected: &str) -> Error {
     Error::Option { option, found: found.to_string(), expected: expected.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boost_adds_its_weight_for_a_standard_deviation() {
+        // Mean 4, population standard deviation 2: the scale of the scores does not matter.
+        for scale in [1.0, 1000.0] {
+            let scores = [2.0, 6.0, 2.0, 6.0].map(|score| score * scale).to_vec();
+            assert_eq!(Boost { scores, weight: 1.5 }.added(), [-1.5, 1.5, -1.5, 1.5]);
+        }
+        assert_eq!(Boost { scores: vec![7.0; 3], weight: 1.5 }.added(), [0.0; 3]);
+    }
+
+    #[test]
+    fn a_boost_needs_a_finite_score_for_every_document() {
+        let code = |scores: &[f64], weight| {
+            let boost = Boost { scores: scores.to_vec(), weight };
+            boost.validate(2).map_err(|error| error.code())
+        };
+        assert_eq!(code(&[1.0, 2.0], 1.0), Ok(()));
+        for (scores, weight) in
+            [(&[1.0][..], 1.0), (&[1.0, f64::NAN], 1.0), (&[1.0, 2.0], f64::INFINITY), (&[1e300, 1.0], 1.0)]
+        {
+            assert_eq!(code(scores, weight), Err("invalid_input"), "{scores:?} {weight}");
+        }
+    }
 }

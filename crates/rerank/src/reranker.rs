@@ -1,25 +1,16 @@
 //! The engine: a model on a device, and the loop that runs requests through it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use crossrank_model::{CrossEncoder, ModelConfig, Precision};
 use crossrank_tokenizer::{Limits, PairIds, PairTokenizer, WindowRule};
-use rayon::prelude::*;
-use web_time::Instant;
 
 use crate::budget::Budget;
 use crate::device::DeviceInfo;
-use crate::pairs::{Documents, texts};
-use crate::ranking::order;
-use crate::run::Run;
 use crate::{
-    Control, Error, Languages, LoadOptions, ModelFiles, PairScore, Ranked, Request, Response, ScoreOptions,
-    Usage, Warning,
+    Control, Error, Job, Languages, LoadOptions, ModelFiles, PairScore, Request, Response, Scheduler,
+    ScoreOptions, Warning,
 };
-
-/// Documents that are tokenized at a time where time is short.
-const DOCUMENTS_AT_ONCE: usize = 32;
 
 /// A cross-encoder that is ready to rank. Shared between threads by reference.
 pub struct Reranker {
@@ -98,43 +89,8 @@ impl Reranker {
     /// # Errors
     /// As [`Self::rerank_with`].
     pub async fn rerank_async(&self, request: &Request, control: &Control<'_>) -> Result<Response, Error> {
-        let started = Instant::now();
-        request.validate()?;
-        let texts = texts(request)?;
-        let deadline = request.deadline_ms.map(|ms| started + Duration::from_millis(ms));
-        // Under a deadline documents are tokenized as they are reached.
-        let at_once = if deadline.is_some() { DOCUMENTS_AT_ONCE } else { texts.len() };
-        let rule = request.window.unwrap_or(self.window);
-        let mut documents = Documents::new(&self.tokenizer, request, &texts, rule, self.summary.max_tokens)?;
-        let mut tokenizing = started.elapsed();
-        let mut run = Run::new(self, deadline);
-        loop {
-            if run.is_idle() {
-                let reading = Instant::now();
-                run.add(documents.read(at_once)?);
-                tokenizing += reading.elapsed();
-            }
-            if !run.step(control).await? {
-                break;
-            }
-            if let Some(report) = control.on_partial {
-                report(ranked(&documents.logits(&run.logits)));
-            }
-        }
-        let logits = documents.logits(&run.logits);
-        let mut warnings = documents.warnings();
-        warnings.extend(self.language_mismatch(request, &texts));
-        let (scored, total) = (logits.iter().flatten().count(), texts.len());
-        if scored < total {
-            warnings.push(Warning::DeadlineReached { scored, total });
-        }
-        let usage = Usage {
-            search_units: documents.search_units(),
-            tokenize_ms: milliseconds(tokenizing),
-            elapsed_ms: milliseconds(started.elapsed()),
-            ..run.usage()
-        };
-        Ok(Response { results: results(request, &logits), warnings, usage })
+        let job = Job::ranking(self, request, control.cancel.clone())?;
+        Ok(self.run(job, control).await?.response(self, request))
     }
 
     /// The logit of every pair, in input order; long pairs are truncated, not split.
@@ -159,18 +115,29 @@ impl Reranker {
         options: &ScoreOptions,
         control: &Control<'_>,
     ) -> Result<Vec<PairScore>, Error> {
-        let pairs: Vec<PairIds> = pairs
-            .par_iter()
-            .map(|(query, document)| self.tokenize(query, document, options))
-            .collect::<Result<_, _>>()?;
-        let lengths: Vec<usize> = pairs.iter().map(|pair| pair.ids.len()).collect();
-        let mut run = Run::new(self, None);
-        run.add(pairs);
-        while run.step(control).await? {}
-        let scores = run.logits.iter().zip(lengths).enumerate();
-        Ok(scores
-            .filter_map(|(index, (logit, tokens))| logit.map(|logit| PairScore { index, logit, tokens }))
-            .collect())
+        let job = Job::scoring(self, pairs, options, control.cancel.clone())?;
+        Ok(self.run(job, control).await?.scores())
+    }
+
+    /// Runs one job alone.
+    async fn run(&self, job: Job, control: &Control<'_>) -> Result<Job, Error> {
+        let mut scheduler = Scheduler::new(self);
+        scheduler.add(job, ());
+        loop {
+            let finished = match scheduler.step_async().await.pop() {
+                Some(((), job)) => Some(job?),
+                None => None,
+            };
+            for job in finished.iter().chain(scheduler.jobs()) {
+                control.report(job);
+            }
+            if let Some(pause) = control.pause {
+                pause().await;
+            }
+            if let Some(job) = finished {
+                return control.cancel.check().map(|()| job);
+            }
+        }
     }
 
     /// The token ids of one pair, special tokens included, cut to `options`.
@@ -183,13 +150,13 @@ impl Reranker {
         Ok(self.tokenizer.encode(query, document, &limits)?)
     }
 
-    fn language_mismatch(&self, request: &Request, texts: &[String]) -> Option<Warning> {
+    pub(crate) fn language_mismatch(&self, request: &Request, texts: &[String]) -> Option<Warning> {
         let texts = std::iter::once(&request.query).chain(texts).map(String::as_str);
         crate::language::mismatch(self.languages, texts).map(|found| Warning::LanguageMismatch { found })
     }
 
     /// Tokens per second of the latest forward pass; none before the first.
-    pub(crate) fn rate(&self) -> Option<f64> {
+    pub fn rate(&self) -> Option<f64> {
         let rate = f64::from_bits(self.rate.load(Ordering::Relaxed));
         (rate > 0.0).then_some(rate)
     }
@@ -197,25 +164,4 @@ impl Reranker {
     pub(crate) fn set_rate(&self, tokens_per_second: f64) {
         self.rate.store(tokens_per_second.to_bits(), Ordering::Relaxed);
     }
-}
-
-/// The part of a ranking that the request asks for.
-fn results(request: &Request, logits: &[Option<f32>]) -> Vec<Ranked> {
-    let mut results = ranked(logits);
-    if let Some(min_score) = request.min_score {
-        results.retain(|result| result.score().is_none_or(|score| score >= min_score));
-    }
-    results.truncate(request.top_n.unwrap_or(usize::MAX));
-    if request.return_documents {
-        results.iter_mut().for_each(|result| result.document = Some(request.documents[result.index].clone()));
-    }
-    results
-}
-
-fn ranked(logits: &[Option<f32>]) -> Vec<Ranked> {
-    order(logits).into_iter().map(|index| Ranked { index, logit: logits[index], document: None }).collect()
-}
-
-pub(crate) fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

@@ -1,184 +1,192 @@
-//! Pairs on their way through the model: the loop over the batch plan.
-
-use std::time::Duration;
+//! The loop: requests share forward passes. Between two passes, and only there, cancelling, deadlines and
+//! new requests are looked at.
 
 use crossrank_model::{ModelError, PackedPairs, Segments};
 use crossrank_tokenizer::PairIds;
 use rayon::prelude::*;
 use web_time::Instant;
 
-use crate::batch_plan::{BatchPlan, cut, tokens};
+use crate::batch_plan::{Lane, cut, next_pass};
 use crate::budget::{can_allocate, pass_bytes};
 use crate::device::DeviceKind;
 use crate::guard::caught;
-use crate::reranker::milliseconds;
-use crate::{Control, Error, Progress, Reranker, Usage};
+use crate::{Error, Job, Reranker};
 
+/// Tokens of a forward pass aimed at: enough to keep a device busy, few enough to stop soon. A processor is kept
+/// busy by less than a GPU, and one thread of WebAssembly by even less.
+const CPU_PASS_TOKENS: usize = if cfg!(target_family = "wasm") { 512 } else { 1024 };
+pub(crate) const GPU_PASS_TOKENS: usize = 2048;
 /// Tokens of a part of a pass at least: fewer do not keep a thread's matrix products busy.
 const SHARD_TOKENS: usize = 256;
 
-/// Pairs on their way through the model, one forward pass a step.
-pub(crate) struct Run<'a> {
+/// Runs any number of jobs, each with the caller's `ticket`, in forward passes that they share.
+///
+/// Jobs take turns by tokens, so a short one is not kept waiting by a long one. A job gets the same logits as
+/// it would alone, but for the order of summation inside a matrix product.
+pub struct Scheduler<'a, T> {
     reranker: &'a Reranker,
-    pairs: Vec<PairIds>,
-    lengths: Vec<usize>,
-    plan: BatchPlan,
-    deadline: Option<Instant>,
-    /// The logit of every pair that is scored, in input order.
-    pub(crate) logits: Vec<Option<f32>>,
-    done: usize,
-    batches: usize,
-    tokens: usize,
-    /// Rows that the model was given to compute for these tokens.
-    rows: usize,
-    compute: Duration,
+    jobs: Vec<(Job, T)>,
+    /// Place of the job whose turn it is.
+    turn: usize,
 }
 
-impl<'a> Run<'a> {
-    pub(crate) fn new(reranker: &'a Reranker, deadline: Option<Instant>) -> Self {
-        Self {
-            reranker,
-            pairs: Vec::new(),
-            lengths: Vec::new(),
-            plan: BatchPlan::in_order(0..0),
-            deadline,
-            logits: Vec::new(),
-            done: 0,
-            batches: 0,
-            tokens: 0,
-            rows: 0,
-            compute: Duration::ZERO,
+impl<'a, T> Scheduler<'a, T> {
+    /// Without jobs.
+    pub fn new(reranker: &'a Reranker) -> Self {
+        Self { reranker, jobs: Vec::new(), turn: 0 }
+    }
+
+    /// Takes a job into the next pass but for the turns of others.
+    pub fn add(&mut self, job: Job, ticket: T) {
+        self.jobs.push((job, ticket));
+    }
+
+    /// The jobs that are not finished.
+    pub fn jobs(&self) -> impl ExactSizeIterator<Item = &Job> {
+        self.jobs.iter().map(|(job, _)| job)
+    }
+
+    /// Runs a forward pass and gives the jobs that it finished.
+    pub fn step(&mut self) -> Vec<(T, Result<Job, Error>)> {
+        pollster::block_on(self.step_async())
+    }
+
+    /// [`Self::step`] for callers that must not block, as in a browser.
+    pub async fn step_async(&mut self) -> Vec<(T, Result<Job, Error>)> {
+        let mut finished = self.take_finished();
+        let mut lanes: Vec<&mut Lane> = self.jobs.iter_mut().map(|(job, _)| &mut job.lane).collect();
+        let is_cpu = self.reranker.summary.device.kind == DeviceKind::Cpu;
+        let target_tokens = if is_cpu { CPU_PASS_TOKENS } else { GPU_PASS_TOKENS };
+        let pass = next_pass(&mut lanes, &mut self.turn, target_tokens);
+        if !pass.is_empty() {
+            self.run(pass).await;
+            finished.extend(self.take_finished());
         }
+        finished
     }
 
-    /// True if every pair has been scored.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.done == self.pairs.len()
-    }
-
-    /// Plans more pairs; only when idle.
-    pub(crate) fn add(&mut self, pairs: Vec<PairIds>) {
-        let new = self.pairs.len()..self.pairs.len() + pairs.len();
-        self.lengths.extend(pairs.iter().map(|pair| pair.ids.len()));
-        self.pairs.extend(pairs);
-        self.logits.resize(new.end, None);
-        let (reranker, lengths) = (self.reranker, &self.lengths);
-        self.plan = match self.deadline {
-            // Under a deadline the first stage's best must come first.
-            Some(_) => BatchPlan::in_order(new),
-            None => BatchPlan::sorted(new, lengths, |batch| fits(reranker, lengths, batch)),
-        };
-    }
-
-    /// Runs the next forward pass; false when there is none or the deadline has come.
-    pub(crate) async fn step(&mut self, control: &Control<'_>) -> Result<bool, Error> {
-        control.cancel.check()?;
-        let Some(batch) = self.next_batch() else { return Ok(false) };
-        let tokens = tokens(&batch, &self.lengths);
-        let (shards, needed) = self.shards(&batch);
-        let packed: Vec<PackedPairs> = shards.iter().map(|shard| self.packed(shard)).collect();
-        let allowed = shards.iter().all(|shard| fits(self.reranker, &self.lengths, shard));
-        let started = Instant::now();
-        let logits = if allowed && can_allocate(needed) { self.forward(&packed).await? } else { None };
-        let Some(logits) = logits else {
-            if self.plan.halve(batch) {
-                return Ok(true);
+    fn take_finished(&mut self) -> Vec<(T, Result<Job, Error>)> {
+        let (mut finished, mut place) = (Vec::new(), 0);
+        while let Some((job, _)) = self.jobs.get_mut(place) {
+            let has_work = job.has_work(self.reranker);
+            if matches!(has_work, Ok(true)) {
+                place += 1;
+                continue;
             }
-            return Err(Error::OutOfMemory { tokens, needed, available: self.reranker.budget.bytes });
-        };
-        for (&pair, logit) in batch.iter().zip(logits) {
-            self.logits[pair] = Some(logit);
+            let (job, ticket) = self.jobs.remove(place);
+            finished.push((ticket, has_work.map(|_| job)));
+            self.turn -= usize::from(place < self.turn);
         }
-        let elapsed = started.elapsed();
-        self.reranker.set_rate(tokens as f64 / elapsed.as_secs_f64().max(1e-9));
-        self.compute += elapsed;
-        self.done += batch.len();
-        self.tokens += tokens;
-        self.rows += packed.iter().map(PackedPairs::tokens).sum::<usize>();
-        self.batches += 1;
-        if let Some(report) = control.on_progress {
-            report(Progress { pairs_done: self.done, pairs_total: self.pairs.len() });
-        }
-        if let Some(pause) = control.pause {
-            pause().await;
-        }
-        Ok(true)
+        finished
     }
 
-    fn next_batch(&mut self) -> Option<Vec<usize>> {
-        let Some(deadline) = self.deadline else { return self.plan.next_batch() };
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        // The first pair is scored in any case: an answer that ranks nothing helps nobody.
-        let (first, reranker, lengths) = (self.done == 0, self.reranker, &self.lengths);
-        let fits = |batch: &[usize]| fits(reranker, lengths, batch);
-        self.plan.next_within(lengths, remaining, reranker.rate(), first, fits)
+    /// Runs a pass of (job, pair). One that fails is halved as long as it holds more than one job, or memory was
+    /// short, so that a pair that cannot be computed costs nobody but its own job.
+    async fn run(&mut self, pass: Vec<(usize, usize)>) {
+        let mut parts = vec![pass];
+        while let Some(mut part) = parts.pop() {
+            let pairs: Vec<&PairIds> = part.iter().map(|&(job, pair)| self.jobs[job].0.pair(pair)).collect();
+            let first = part[0].0;
+            match self.reranker.forward(&pairs).await {
+                Ok(forward) => self.take_logits(&part, &forward),
+                Err(error)
+                    if part.len() > 1
+                        && (is_out_of_memory(&error) || part.iter().any(|(job, _)| *job != first)) =>
+                {
+                    parts.push(part.split_off(part.len().div_ceil(2)));
+                    parts.push(part);
+                }
+                Err(error) => {
+                    self.jobs[first].0.error = Some(error);
+                    parts.iter_mut().for_each(|part| part.retain(|(job, _)| *job != first));
+                    parts.retain(|part| !part.is_empty());
+                }
+            }
+        }
+    }
+
+    fn take_logits(&mut self, part: &[(usize, usize)], forward: &Forward) {
+        for (&(job, pair), &logit) in part.iter().zip(&forward.logits) {
+            self.jobs[job].0.score(pair, logit, forward.rows_per_token);
+        }
+        let mut jobs: Vec<usize> = part.iter().map(|(job, _)| *job).collect();
+        jobs.sort_unstable();
+        jobs.dedup();
+        jobs.into_iter().for_each(|job| self.jobs[job].0.count_pass(forward.elapsed));
+    }
+}
+
+/// What a forward pass gave.
+struct Forward {
+    logits: Vec<f32>,
+    elapsed: std::time::Duration,
+    /// Rows that the model was given to compute for a token: more than 1 where it pads.
+    rows_per_token: f64,
+}
+
+impl Reranker {
+    /// One forward pass, which must fit the budget.
+    async fn forward(&self, pairs: &[&PairIds]) -> Result<Forward, Error> {
+        let (shards, needed) = self.shards(pairs);
+        if !(shards.iter().all(|shard| self.budget.fits(&self.summary.config, &segments(shard)))
+            && can_allocate(needed))
+        {
+            return Err(Error::OutOfMemory { tokens: tokens(pairs), needed, available: self.budget.bytes });
+        }
+        let packed: Vec<PackedPairs> = shards.into_iter().map(packed).collect();
+        let started = Instant::now();
+        let forward = |packed| caught(self.summary.device.kind, self.model.forward(packed));
+        let logits = match packed.as_slice() {
+            [whole] => forward(whole).await?,
+            // Many operations of the CPU backend use one thread; side by side they use all.
+            _ => {
+                let parts = packed.par_iter().map(|packed| pollster::block_on(forward(packed)));
+                parts.collect::<Result<Vec<_>, _>>()?.concat()
+            }
+        };
+        let (elapsed, tokens) = (started.elapsed(), tokens(pairs) as f64);
+        self.set_rate(tokens / elapsed.as_secs_f64().max(1e-9));
+        let rows: usize = packed.iter().map(PackedPairs::tokens).sum();
+        Ok(Forward { logits, elapsed, rows_per_token: rows as f64 / tokens })
     }
 
     /// A pass cut into parts that run side by side on the CPU, as many as its threads, its tokens and memory
     /// allow, and the bytes that they need together. On a GPU a pass is one part.
-    fn shards(&self, batch: &[usize]) -> (Vec<Vec<usize>>, u64) {
-        let Reranker { summary, budget, .. } = self.reranker;
-        let threads = if summary.device.kind == DeviceKind::Cpu { rayon::current_num_threads() } else { 1 };
-        let most = threads.min(tokens(batch, &self.lengths) / SHARD_TOKENS).max(1);
-        let needed = |shard: &Vec<usize>| pass_bytes(&summary.config, &segments(shard, &self.lengths));
-        let mut count = most;
+    fn shards<'p, 'i>(&self, pairs: &'p [&'i PairIds]) -> (Vec<&'p [&'i PairIds]>, u64) {
+        let threads =
+            if self.summary.device.kind == DeviceKind::Cpu { rayon::current_num_threads() } else { 1 };
+        let mut count = threads.min(tokens(pairs) / SHARD_TOKENS).max(1);
         loop {
-            let shards = cut(batch, &self.lengths, count);
-            let needed = shards.iter().map(needed).sum();
-            if needed <= budget.bytes && can_allocate(needed) || count == 1 {
+            let shards = cut(pairs, |pair| pair.ids.len(), count);
+            let needed = shards.iter().map(|shard| pass_bytes(&self.summary.config, &segments(shard))).sum();
+            if needed <= self.budget.bytes && can_allocate(needed) || count == 1 {
                 return (shards, needed);
             }
             count /= 2;
         }
     }
-
-    fn packed(&self, shard: &[usize]) -> PackedPairs {
-        let mut packed = PackedPairs::default();
-        shard.iter().for_each(|&pair| packed.push(&self.pairs[pair].ids, &self.pairs[pair].type_ids));
-        packed
-    }
-
-    /// The logits of one pass; `None` if the device has no memory for it.
-    async fn forward(&self, shards: &[PackedPairs]) -> Result<Option<Vec<f32>>, Error> {
-        let Reranker { model, summary, .. } = self.reranker;
-        let forward = |packed| caught(summary.device.kind, model.forward(packed));
-        let logits = match shards {
-            [whole] => forward(whole).await,
-            // Many operations of the CPU backend use one thread; side by side they use all.
-            _ => {
-                let parts = shards.par_iter().map(|packed| pollster::block_on(forward(packed)));
-                parts.collect::<Result<Vec<_>, _>>().map(|parts| parts.concat())
-            }
-        };
-        match logits {
-            Err(error) if is_out_of_memory(&error) => Ok(None),
-            logits => logits.map(Some),
-        }
-    }
-
-    pub(crate) fn usage(&self) -> Usage {
-        Usage {
-            tokens: self.tokens,
-            pairs: self.done,
-            batches: self.batches,
-            padding: (self.rows - self.tokens) as f64 / self.rows.max(1) as f64,
-            compute_ms: milliseconds(self.compute),
-            ..Usage::default()
-        }
-    }
 }
 
-fn fits(reranker: &Reranker, lengths: &[usize], batch: &[usize]) -> bool {
-    reranker.budget.fits(&reranker.summary.config, &segments(batch, lengths))
+fn tokens(pairs: &[&PairIds]) -> usize {
+    pairs.iter().map(|pair| pair.ids.len()).sum()
 }
 
-fn segments(batch: &[usize], lengths: &[usize]) -> Segments {
-    Segments::new(batch.iter().map(|&pair| lengths[pair]).collect())
+fn segments(pairs: &[&PairIds]) -> Segments {
+    Segments::new(pairs.iter().map(|pair| pair.ids.len()).collect())
 }
 
-/// What wgpu and CubeCL call it.
+fn packed(pairs: &[&PairIds]) -> PackedPairs {
+    let mut packed = PackedPairs::default();
+    pairs.iter().for_each(|pair| packed.push(&pair.ids, &pair.type_ids));
+    packed
+}
+
+/// Our own budget's word, and what wgpu and CubeCL call it.
 pub(crate) fn is_out_of_memory(error: &Error) -> bool {
-    let Error::Model(ModelError::Device { problem }) = error else { return false };
-    let problem = problem.to_lowercase();
+    let problem = match error {
+        Error::OutOfMemory { .. } => return true,
+        Error::Model(ModelError::Device { problem }) => problem.to_lowercase(),
+        _ => return false,
+    };
     ["out of memory", "outofmemory", "buffertoobig", "too big"].iter().any(|words| problem.contains(words))
 }

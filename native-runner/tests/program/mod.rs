@@ -8,6 +8,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use serde_json::Value;
 
+pub(crate) mod server;
 pub(crate) mod tiny_model;
 
 /// What the program said and how it ended.

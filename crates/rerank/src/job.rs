@@ -1,0 +1,231 @@
+//! One request on its way through the model.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use crossrank_tokenizer::PairIds;
+use rayon::prelude::*;
+use web_time::Instant;
+
+use crate::batch_plan::Lane;
+use crate::pairs::Documents;
+use crate::ranking::order;
+use crate::{
+    Boost, CancelToken, Error, PairScore, Progress, Ranked, Request, Reranker, Response, ScoreOptions, Usage,
+    Warning,
+};
+
+/// Documents that are tokenized at a time where time is short.
+const DOCUMENTS_AT_ONCE: usize = 32;
+
+/// A request whose text has become token ids, to be run by a [`crate::Scheduler`].
+pub struct Job {
+    /// What pairs are read from; none for pairs that came as such.
+    documents: Option<Documents>,
+    pairs: Vec<PairIds>,
+    pub(crate) lane: Lane,
+    /// What is added to the logit of every document; nothing where it is empty.
+    boost: Vec<f32>,
+    /// The logit of every pair that is scored, in input order.
+    logits: Vec<Option<f32>>,
+    started: Instant,
+    deadline: Option<Instant>,
+    cancel: CancelToken,
+    pub(crate) error: Option<Error>,
+    usage: Usage,
+    tokenizing: Duration,
+    /// Rows that the model was given to compute for its tokens.
+    rows: f64,
+}
+
+impl Job {
+    /// A request to rank documents. Its text is tokenized here, on the threads of the current rayon pool;
+    /// under a deadline 32 documents at a time, as they are reached.
+    ///
+    /// # Errors
+    /// `invalid_input` errors for the request.
+    pub fn ranking(reranker: &Reranker, request: &Request, cancel: CancelToken) -> Result<Self, Error> {
+        let started = Instant::now();
+        request.validate()?;
+        let mut job = Self::new(started, cancel);
+        job.documents = Some(Documents::new(reranker, request)?);
+        job.boost = request.boost.as_ref().map(Boost::added).unwrap_or_default();
+        job.deadline = request.deadline_ms.and_then(|ms| started.checked_add(Duration::from_millis(ms)));
+        job.tokenizing = started.elapsed();
+        if job.deadline.is_none() {
+            job.read(reranker, usize::MAX)?;
+        }
+        Ok(job)
+    }
+
+    /// A request to score pairs; long pairs are truncated, not split.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`], and `invalid_input` for a length that leaves no room for text.
+    pub fn scoring(
+        reranker: &Reranker,
+        pairs: &[(String, String)],
+        options: &ScoreOptions,
+        cancel: CancelToken,
+    ) -> Result<Self, Error> {
+        let started = Instant::now();
+        let mut job = Self::new(started, cancel);
+        let tokenized = pairs.par_iter().map(|(query, text)| reranker.tokenize(query, text, options));
+        job.add(tokenized.collect::<Result<_, _>>()?);
+        job.tokenizing = started.elapsed();
+        Ok(job)
+    }
+
+    fn new(started: Instant, cancel: CancelToken) -> Self {
+        Self {
+            documents: None,
+            pairs: Vec::new(),
+            lane: Lane::default(),
+            boost: Vec::new(),
+            logits: Vec::new(),
+            started,
+            deadline: None,
+            cancel,
+            error: None,
+            usage: Usage::default(),
+            tokenizing: Duration::ZERO,
+            rows: 0.0,
+        }
+    }
+
+    /// What was left out of the model's input so far.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.documents.as_ref().map(Documents::warnings).unwrap_or_default()
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        Progress { pairs_done: self.usage.pairs, pairs_total: self.pairs.len() }
+    }
+
+    /// The ranking so far, without documents.
+    pub fn ranked(&self) -> Vec<Ranked> {
+        let logits = self.logits();
+        order(&logits)
+            .into_iter()
+            .map(|index| Ranked { index, logit: logits[index], document: None })
+            .collect()
+    }
+
+    /// The answer to `request`, which this job was made of.
+    pub fn response(&self, reranker: &Reranker, request: &Request) -> Response {
+        let ranked = self.ranked();
+        let (scored, total) = (ranked.iter().filter(|result| result.logit.is_some()).count(), ranked.len());
+        let mut warnings = self.warnings();
+        let texts = self.documents.as_ref().map(Documents::texts).unwrap_or_default();
+        warnings.extend(reranker.language_mismatch(request, texts));
+        if scored < total {
+            warnings.push(Warning::DeadlineReached { scored, total });
+        }
+        Response { results: results(request, ranked), warnings, usage: self.usage() }
+    }
+
+    /// The score of every pair, in input order.
+    pub fn scores(&self) -> Vec<PairScore> {
+        let scores = self.logits.iter().zip(&self.pairs).enumerate();
+        let score = |(index, (logit, pair)): (usize, (&Option<f32>, &PairIds))| {
+            logit.map(|logit| PairScore { index, logit, tokens: pair.ids.len() })
+        };
+        scores.filter_map(score).collect()
+    }
+
+    /// Counts and times so far.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            search_units: self.documents.as_ref().map_or(0, Documents::search_units),
+            padding: (self.rows - self.usage.tokens as f64) / self.rows.max(1.0),
+            tokenize_ms: milliseconds(self.tokenizing),
+            elapsed_ms: milliseconds(self.started.elapsed()),
+            ..self.usage.clone()
+        }
+    }
+
+    /// Whether pairs wait and there is time for the next one; under a deadline more are read.
+    pub(crate) fn has_work(&mut self, reranker: &Reranker) -> Result<bool, Error> {
+        self.cancel.check()?;
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        if self.lane.next_tokens().is_none() {
+            self.read(reranker, DOCUMENTS_AT_ONCE)?;
+        }
+        let Some(next) = self.lane.next_tokens() else { return Ok(false) };
+        let Some(deadline) = self.deadline else { return Ok(true) };
+        let remaining = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
+        let tokens = (reranker.rate().unwrap_or(0.0) * remaining) as usize;
+        // Half the time that is left: an estimate that is off by two is still in time.
+        self.lane.longest_pass = tokens / 2;
+        // The first pair is scored in any case: an answer that ranks nothing helps nobody.
+        Ok(next <= tokens || self.usage.pairs == 0)
+    }
+
+    pub(crate) fn pair(&self, pair: usize) -> &PairIds {
+        &self.pairs[pair]
+    }
+
+    /// Takes a logit of a pass, and the rows that were computed for a token of it.
+    pub(crate) fn score(&mut self, pair: usize, logit: f32, rows_per_token: f64) {
+        let tokens = self.pairs[pair].ids.len();
+        self.logits[pair] = Some(logit);
+        self.usage.pairs += 1;
+        self.usage.tokens += tokens;
+        self.rows += tokens as f64 * rows_per_token;
+    }
+
+    /// Counts a pass that it had a part in.
+    pub(crate) fn count_pass(&mut self, elapsed: Duration) {
+        self.usage.batches += 1;
+        self.usage.compute_ms += milliseconds(elapsed);
+    }
+
+    fn read(&mut self, reranker: &Reranker, documents: usize) -> Result<(), Error> {
+        let Some(source) = &mut self.documents else { return Ok(()) };
+        let started = Instant::now();
+        let pairs = source.read(&reranker.tokenizer, documents)?;
+        self.add(pairs);
+        self.tokenizing += started.elapsed();
+        Ok(())
+    }
+
+    fn add(&mut self, pairs: Vec<PairIds>) {
+        let mut new: Vec<usize> = (self.pairs.len()..self.pairs.len() + pairs.len()).collect();
+        self.pairs.extend(pairs);
+        self.logits.resize(self.pairs.len(), None);
+        // Under a deadline the first stage's best must come first.
+        if self.deadline.is_none() {
+            new.sort_by_key(|&pair| Reverse(self.pairs[pair].ids.len()));
+        }
+        new.into_iter().for_each(|pair| self.lane.push(pair, self.pairs[pair].ids.len()));
+    }
+
+    /// The logit of every document, or pair, in request order.
+    fn logits(&self) -> Vec<Option<f32>> {
+        let Some(documents) = &self.documents else { return self.logits.clone() };
+        let mut logits = documents.logits(&self.logits);
+        for (logit, added) in logits.iter_mut().zip(&self.boost) {
+            *logit = logit.map(|logit| logit + added);
+        }
+        logits
+    }
+}
+
+/// The part of a ranking that the request asks for.
+fn results(request: &Request, mut results: Vec<Ranked>) -> Vec<Ranked> {
+    if let Some(min_score) = request.min_score {
+        results.retain(|result| result.score().is_none_or(|score| score >= min_score));
+    }
+    results.truncate(request.top_n.unwrap_or(usize::MAX));
+    if request.return_documents {
+        results.iter_mut().for_each(|result| result.document = Some(request.documents[result.index].clone()));
+    }
+    results
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
