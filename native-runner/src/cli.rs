@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Score(ScoreArguments),
     Tokenize(TokenizeArguments),
     Bench(BenchArguments),
+    Eval(crate::commands::eval::EvalArguments),
     Models(ModelsArguments),
     Pull(PullArguments),
     Convert(ConvertArguments),
@@ -179,7 +180,7 @@ pub(crate) struct PairArguments {
     pub(crate) truncation: TruncationRule,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Model and device")]
 pub(crate) struct ModelArguments {
     /// A name of `crossrank models`, a Hugging Face repository (owner/name), a folder, or a GGUF file
@@ -201,7 +202,7 @@ pub(crate) struct ModelArguments {
     pub(crate) network: NetworkArguments,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct NetworkArguments {
     /// Never open a connection: use what is on this machine
     #[arg(long, env = "CROSSRANK_OFFLINE", value_parser = FalseyValueParser::new())]

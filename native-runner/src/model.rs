@@ -28,11 +28,25 @@ pub(crate) struct Located {
 /// # Errors
 /// Those of [`locate`] and of loading.
 pub(crate) fn load(arguments: &ModelArguments) -> anyhow::Result<Reranker> {
-    if let Some(threads) = arguments.threads {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
-        pool.build_global().context("cannot start the threads")?;
-    }
-    let located = locate(&arguments.model, &arguments.network)?;
+    use_threads(arguments)?;
+    load_located(locate(&arguments.model, &arguments.network)?, arguments)
+}
+
+/// Sizes the thread pool, once.
+///
+/// # Errors
+/// If the threads cannot be started.
+pub(crate) fn use_threads(arguments: &ModelArguments) -> anyhow::Result<()> {
+    let Some(threads) = arguments.threads else { return Ok(()) };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
+    pool.build_global().context("cannot start the threads")
+}
+
+/// Loads a model that was found.
+///
+/// # Errors
+/// Those of loading.
+pub(crate) fn load_located(located: Located, arguments: &ModelArguments) -> anyhow::Result<Reranker> {
     let options = LoadOptions {
         device: arguments.device.clone(),
         precision: arguments.dtype.map(Into::into),

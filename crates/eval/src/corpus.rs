@@ -1,6 +1,6 @@
 //! `corpus.jsonl` and `queries.jsonl` of a collection in the BEIR layout.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
@@ -81,21 +81,6 @@ impl Corpus {
             return Err(lines.empty("text"));
         }
         if chunk.is_empty() { Ok(()) } else { visit(&chunk) }
-    }
-
-    /// The texts that `wanted` names, by identifier.
-    ///
-    /// # Errors
-    /// As [`Self::for_each_chunk`].
-    pub fn texts(&self, wanted: &HashSet<&str>) -> Result<BTreeMap<String, String>, EvalError> {
-        let mut texts = BTreeMap::new();
-        // The search has counted what is odd.
-        self.for_each_chunk(&mut Warnings::default(), |chunk| {
-            let found = chunk.iter().filter(|text| wanted.contains(text.id.as_str()));
-            texts.extend(found.map(|text| (text.id.clone(), text.text.clone())));
-            Ok(())
-        })?;
-        Ok(texts)
     }
 }
 

@@ -70,6 +70,12 @@ pub enum EvalError {
         /// The file.
         name: String,
     },
+    /// A model whose output is not a number.
+    #[error("the model's score is not a number for a document of the query {query:?}; try --dtype f32")]
+    NoScore {
+        /// The query.
+        query: String,
+    },
     /// The reranker failed.
     #[error(transparent)]
     Rerank(#[from] crossrank::Error),
@@ -85,6 +91,7 @@ impl EvalError {
             {
                 "storage_full"
             }
+            EvalError::NoScore { .. } => "integrity_mismatch",
             _ => "invalid_input",
         }
     }

@@ -100,3 +100,43 @@ fn average_precision(grades: &[i32]) -> f64 {
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
+
+/// Kendall's tau-b between the scores that two runs give the same documents, the mean over queries; none where no
+/// query has two documents with different scores.
+pub fn kendall_tau(left: &Run, right: &Run) -> Option<f64> {
+    let taus = left.iter().filter_map(|(query, ranking)| {
+        let scores: BTreeMap<&str, f64> =
+            right.get(query)?.iter().map(|scored| (scored.document.as_str(), scored.score)).collect();
+        let both = |scored: &Scored| Some((scored.score, *scores.get(scored.document.as_str())?));
+        tau_b(&ranking.iter().filter_map(both).collect::<Vec<_>>())
+    });
+    let taus: Vec<f64> = taus.collect();
+    (!taus.is_empty()).then(|| mean(&taus))
+}
+
+fn tau_b(pairs: &[(f64, f64)]) -> Option<f64> {
+    let sign = |difference: f64| if difference == 0.0 { 0.0 } else { difference.signum() };
+    let (mut agree, mut left, mut right) = (0.0, 0.0, 0.0);
+    for (place, one) in pairs.iter().enumerate() {
+        for other in &pairs[..place] {
+            let (by_left, by_right) = (sign(one.0 - other.0), sign(one.1 - other.1));
+            agree += by_left * by_right;
+            left += by_left.abs();
+            right += by_right.abs();
+        }
+    }
+    (left > 0.0 && right > 0.0).then(|| agree / f64::sqrt(left * right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tau_is_scipys() {
+        // scipy.stats.kendalltau([1, 2, 3, 3, 5], [2, 1, 3, 4, 4]).statistic
+        let pairs = [(1.0, 2.0), (2.0, 1.0), (3.0, 3.0), (3.0, 4.0), (5.0, 4.0)];
+        assert!((tau_b(&pairs).unwrap() - 0.666_666_666_666_666_6).abs() < 1e-12);
+        assert_eq!(tau_b(&[(1.0, 2.0), (1.0, 3.0)]), None);
+    }
+}

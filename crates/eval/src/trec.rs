@@ -85,7 +85,9 @@ fn judgement(line: &str) -> Result<(&str, &str, i32), String> {
     let (query, document, grade) = match cells[..] {
         [query, document, grade] | [query, _, document, grade] => (query, document, grade),
         _ => {
-            return Err("a judgement is `query iteration document grade` or `query document grade`".to_owned());
+            return Err(
+                "a judgement is `query iteration document grade` or `query document grade`".to_owned()
+            );
         }
     };
     let whole = grade.trim().parse().map_err(|_| format!("the grade {grade:?} is not a whole number"))?;

@@ -1,0 +1,113 @@
+//! Every model, dtype and length that reranks the first stages.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use crossrank::{Description, ModelFiles, Reranker};
+use crossrank_eval::{RerankOptions, RerankerInfo, ScoreCache, Stage, Texts, rerank};
+use indicatif::{ProgressBar, ProgressStyle};
+use sha2::{Digest, Sha256};
+
+use super::EvalArguments;
+use crate::cli::{Dtype, ModelArguments};
+use crate::model::{load_located, locate, use_threads};
+
+/// The first stages, and behind them every reranker on each of them.
+pub(super) fn add(
+    arguments: &EvalArguments,
+    mut stages: Vec<Stage>,
+    texts: Texts<'_>,
+) -> anyhow::Result<Vec<Stage>> {
+    use_threads(&arguments.model)?;
+    let first = stages.len();
+    let dtypes: Vec<Option<Dtype>> = match &arguments.sweeps.sweep_dtype[..] {
+        [] => vec![arguments.model.dtype],
+        dtypes => dtypes.iter().copied().map(Some).collect(),
+    };
+    let lengths = match &arguments.sweeps.sweep_length[..] {
+        [] => &[arguments.max_tokens_per_doc],
+        lengths => lengths,
+    };
+    for dtype in &dtypes {
+        let (reranker, mut cache) = open(arguments, *dtype)?;
+        for (before, length) in
+            (0..first).flat_map(|before| lengths.iter().map(move |length| (before, length.get())))
+        {
+            let mut name = format!("{} > {}", stages[before].name, reranker.model().name);
+            if dtypes.len() > 1 {
+                name = format!("{name} {}", reranker.model().precision.name());
+            }
+            if lengths.len() > 1 {
+                name = format!("{name}, {length} tokens");
+            }
+            let options =
+                RerankOptions { top_k: arguments.top_k.get(), max_tokens_per_doc: length, window: None };
+            let bar = pairs_bar(&name);
+            let on_pairs = |done: usize, total: usize| {
+                bar.set_length(total as u64);
+                bar.set_position(done as u64);
+            };
+            let run = &stages[before].reranked.run;
+            let reranked = rerank(run, texts, &reranker, &options, &mut cache, &on_pairs);
+            bar.finish_and_clear();
+            let reranker = Some(info(&reranker, length));
+            stages.push(Stage { name, before: Some(before), reranker, reranked: reranked? });
+        }
+    }
+    Ok(stages)
+}
+
+fn open(arguments: &EvalArguments, dtype: Option<Dtype>) -> anyhow::Result<(Reranker, ScoreCache)> {
+    let model = ModelArguments { dtype, ..arguments.model.clone() };
+    let located = locate(&model.model, &model.network)?;
+    let hash = fingerprint(&located.files)?;
+    let reranker = load_located(located, &model)?;
+    let summary = reranker.model();
+    // Another device or other vector instructions give other last digits.
+    let device = Sha256::digest(format!("{hash} {} {}", summary.device.name, summary.device.backend));
+    let hex: String = device[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let folder = match &arguments.cache {
+        Some(folder) => folder.clone(),
+        None => default_cache().context("there is no home folder to keep scores in; pass --cache DIR")?,
+    };
+    let name = format!("{}-{}-{hex}", summary.name, summary.precision.name());
+    Ok((reranker, ScoreCache::open(&folder, &name)?))
+}
+
+fn default_cache() -> Option<PathBuf> {
+    let set = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let cache = set.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
+    Some(cache.join("crossrank/scores"))
+}
+
+/// A hash of what decides a model's scores: configuration, tokenizer and weights.
+fn fingerprint(files: &ModelFiles) -> anyhow::Result<String> {
+    let mut hash = Sha256::new();
+    if let Description::HuggingFace { config_json, tokenizer_json } = &files.description {
+        hash.update(config_json);
+        hash.update(tokenizer_json);
+    }
+    for (name, form, shape) in files.checkpoint.tensors() {
+        hash.update(format!("{name} {form:?} {shape:?} "));
+        hash.update(files.checkpoint.bytes(name).map_err(crossrank::Error::from)?);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn info(reranker: &Reranker, max_tokens_per_doc: usize) -> RerankerInfo {
+    let summary = reranker.model();
+    RerankerInfo {
+        model: summary.name.clone(),
+        dtype: summary.precision.name(),
+        device: format!("{} {}", summary.device.name, summary.device.backend),
+        threads: rayon::current_num_threads(),
+        max_tokens_per_doc,
+    }
+}
+
+/// A bar for pairs with the time that is left, hidden by indicatif where standard error is no terminal.
+fn pairs_bar(name: &str) -> ProgressBar {
+    let template = "{msg} {bar:30} {pos}/{len} pairs, {eta} left";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style).with_message(name.to_owned())
+}
