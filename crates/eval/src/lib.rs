@@ -12,6 +12,7 @@ mod findings;
 mod fusion;
 mod lines;
 mod metrics;
+mod report;
 mod rerank;
 mod score_cache;
 mod significance;
@@ -30,6 +31,7 @@ pub use evaluation::{About, Comparison, Evaluation, RerankerInfo, Row, Speed, St
 pub use findings::{circumstances, threshold_finding, verdict};
 pub use fusion::reciprocal_rank_fusion;
 pub use metrics::{Judged, Metric, kendall_tau, mean};
+pub use report::report;
 pub use rerank::{RerankOptions, Reranked, Texts, rerank};
 pub use score_cache::{Cached, PairKey, ScoreCache};
 pub use significance::{bootstrap_interval, randomisation_test};

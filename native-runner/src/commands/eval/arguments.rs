@@ -62,8 +62,14 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Questions")]
 pub(crate) struct SweepArguments {
-    /// How deep to rerank: measures these depths, up to --top-k
-    #[arg(long, env = "CROSSRANK_SWEEP_K", value_name = "N,…", value_delimiter = ',')]
+    /// How deep to rerank: measures these depths, those up to --top-k
+    #[arg(
+        long,
+        env = "CROSSRANK_SWEEP_K",
+        value_name = "N,…",
+        value_delimiter = ',',
+        default_value = "5,10,20,50,100,200"
+    )]
     pub(crate) sweep_k: Vec<usize>,
     /// What truncation costs: reranks with documents cut to each of these numbers of tokens
     #[arg(long, env = "CROSSRANK_SWEEP_LENGTH", value_name = "N,…", value_delimiter = ',')]

@@ -1,7 +1,7 @@
 //! What `crossrank eval` prints and writes.
 
 use anyhow::Context;
-use crossrank_eval::{Comparison, EvalError, Evaluation, Qrels, Row, Stage, Texts, metrics, write_run};
+use crossrank_eval::{Comparison, Evaluation, Qrels, Row, Stage, Texts, metrics, report, write_run};
 
 use super::EvalArguments;
 use super::arguments::EvalFormat;
@@ -11,8 +11,8 @@ pub(super) fn write(
     arguments: &EvalArguments,
     evaluation: &Evaluation,
     stages: &[Stage],
-    _texts: Texts<'_>,
-    _qrels: &Qrels,
+    texts: Texts<'_>,
+    qrels: &Qrels,
 ) -> anyhow::Result<()> {
     evaluation.warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
     if let Some(folder) = &arguments.output.runs_out {
@@ -23,6 +23,10 @@ pub(super) fn write(
             let file: String = stage.name.replace(" > ", "_").chars().map(plain).collect();
             write_run(&folder.join(format!("{file}.trec")), &stage.reranked.run, "crossrank")?;
         }
+    }
+    if let Some(path) = &arguments.output.report {
+        let html = report(evaluation, stages, texts, qrels);
+        std::fs::write(path, html).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let mut text = Vec::new();
     match arguments.output.format {
