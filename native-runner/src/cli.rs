@@ -33,6 +33,7 @@ pub(crate) enum Command {
     Tokenize(TokenizeArguments),
     Bench(BenchArguments),
     Eval(crate::commands::eval::EvalArguments),
+    Verify(crate::commands::verify::VerifyArguments),
     Models(ModelsArguments),
     Pull(PullArguments),
     Convert(ConvertArguments),

@@ -28,7 +28,7 @@ pub(crate) struct Located {
 /// # Errors
 /// Those of [`locate`] and of loading.
 pub(crate) fn load(arguments: &ModelArguments) -> anyhow::Result<Reranker> {
-    use_threads(arguments)?;
+    start_threads(arguments)?;
     load_located(locate(&arguments.model, &arguments.network)?, arguments)
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn load(arguments: &ModelArguments) -> anyhow::Result<Reranker> {
 ///
 /// # Errors
 /// If the threads cannot be started.
-pub(crate) fn use_threads(arguments: &ModelArguments) -> anyhow::Result<()> {
+pub(crate) fn start_threads(arguments: &ModelArguments) -> anyhow::Result<()> {
     let Some(threads) = arguments.threads else { return Ok(()) };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
     pool.build_global().context("cannot start the threads")

@@ -30,16 +30,28 @@ fn assert_reviewed(name: &str, text: &str) {
 #[test]
 fn help_is_as_reviewed() {
     assert_reviewed("crossrank", &help(&["--help"]));
-    for command in
-        ["rerank", "score", "tokenize", "bench", "models", "pull", "convert", "devices", "completions"]
-    {
+    for command in [
+        "rerank",
+        "score",
+        "tokenize",
+        "bench",
+        "eval",
+        "verify",
+        "models",
+        "pull",
+        "convert",
+        "devices",
+        "completions",
+    ] {
         assert_reviewed(command, &help(&[command, "--help"]));
     }
 }
 
 #[test]
 fn every_option_has_an_environment_variable() {
-    for command in ["rerank", "score", "tokenize", "bench", "models", "pull", "convert", "devices"] {
+    for command in
+        ["rerank", "score", "tokenize", "bench", "eval", "verify", "models", "pull", "convert", "devices"]
+    {
         let help = help(&[command, "--help"]);
         let is_option = |line: &&str| line.trim_start().starts_with('-') && line.contains("--");
         let options = help.lines().filter(is_option).filter(|line| !line.contains("--help")).count();

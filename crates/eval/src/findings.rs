@@ -54,10 +54,12 @@ pub fn circumstances<'a>(
 /// The threshold to use on this collection.
 pub fn threshold_finding(stage: &str, calibration: &Calibration) -> Option<String> {
     let threshold = calibration.min_score.as_ref()?;
+    // Rounded down: the threshold itself is kept.
+    let places = (1.0 - threshold.score.log10().floor()).max(2.0);
+    let score = (threshold.score * 10_f64.powf(places)).floor() / 10_f64.powf(places);
     Some(format!(
-        "--min-score {:.4} suits {stage} here best (F1): {:.0} % of what it keeps is relevant, and it keeps {:.0} % of the \
+        "--min-score {score} suits {stage} here best (F1): {:.0} % of what it keeps is relevant, and it keeps {:.0} % of the \
          relevant candidates. It holds for this model, dtype and collection only.",
-        threshold.score,
         100.0 * threshold.precision,
         100.0 * threshold.recall,
     ))

@@ -10,3 +10,4 @@ pub(crate) mod pull;
 pub(crate) mod rerank;
 pub(crate) mod score;
 pub(crate) mod tokenize;
+pub(crate) mod verify;

@@ -23,7 +23,7 @@ pub(crate) struct EvalArguments {
     #[arg(long, env = "CROSSRANK_SPLIT", default_value = "test")]
     pub(crate) split: String,
     /// Judgements in TREC's format or BEIR's, in the place of the collection's
-    #[arg(long, env = "CROSSRANK_QRELS", value_name = "FILE", required_unless_present = "dataset")]
+    #[arg(long, env = "CROSSRANK_QRELS", value_name = "FILE", required_unless_present_any = ["dataset", "structured"])]
     pub(crate) qrels: Option<PathBuf>,
     /// What finds the documents that are reranked: bm25, or run:FILE for a TREC run of yours
     #[arg(long, env = "CROSSRANK_FIRST_STAGE", value_delimiter = ',', default_value = "bm25")]
@@ -77,6 +77,10 @@ pub(crate) struct SweepArguments {
     /// What quantization costs: reranks with each of these dtypes
     #[arg(long, env = "CROSSRANK_SWEEP_DTYPE", value_delimiter = ',')]
     pub(crate) sweep_dtype: Vec<Dtype>,
+    /// How alike the same facts score as prose, JSON, YAML and a Markdown table, in the place of a collection: JSON
+    /// Lines of {"id", "query", "relevant", "prose", "record"}
+    #[arg(long, env = "CROSSRANK_STRUCTURED", value_name = "FILE", conflicts_with = "dataset")]
+    pub(crate) structured: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod arguments;
 mod output;
 mod rerankers;
+mod structured;
 
 pub(crate) use arguments::EvalArguments;
 
@@ -17,6 +18,11 @@ use crossrank_eval::{
 use arguments::FirstStage;
 
 pub(crate) fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
+    if let Some(file) = &arguments.sweeps.structured {
+        return structured::run(arguments, file);
+    }
+    // Before the search, which uses threads as well.
+    crate::model::start_threads(&arguments.model)?;
     let mut warnings = Warnings::default();
     let Some(folder) = &arguments.dataset else { return measure_runs(arguments, warnings) };
     let collection = Collection::open(folder, &arguments.split, arguments.qrels.as_deref(), &mut warnings)?;

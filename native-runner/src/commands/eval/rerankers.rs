@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::EvalArguments;
 use crate::cli::{Dtype, ModelArguments};
-use crate::model::{load_located, locate, use_threads};
+use crate::model::{load_located, locate};
 
 /// The first stages, and behind them every reranker on each of them.
 pub(super) fn add(
@@ -18,7 +18,6 @@ pub(super) fn add(
     mut stages: Vec<Stage>,
     texts: Texts<'_>,
 ) -> anyhow::Result<Vec<Stage>> {
-    use_threads(&arguments.model)?;
     let first = stages.len();
     let dtypes: Vec<Option<Dtype>> = match &arguments.sweeps.sweep_dtype[..] {
         [] => vec![arguments.model.dtype],
