@@ -127,7 +127,7 @@ fn what_was_scored_before_a_kill_is_there_after_it() {
     write_lines(
         folder.path(),
         "corpus.jsonl",
-        (0..300).map(|id| json!({"_id": format!("d{id}"), "text": text(id)})),
+        (0..100).map(|id| json!({"_id": format!("d{id}"), "text": text(id)})),
     );
     write_lines(
         folder.path(),
@@ -147,7 +147,7 @@ fn what_was_scored_before_a_kill_is_there_after_it() {
         "--cache",
         &format!("{path}/cache"),
         "--top-k",
-        "300",
+        "100",
         "--threads",
         "1",
     ]);
@@ -161,10 +161,10 @@ fn what_was_scored_before_a_kill_is_there_after_it() {
     child.wait().unwrap();
     let stored = cache(folder.path());
     // The queries are alike, so all of them have the pairs of one.
-    assert!(stored.lines().count() < 300, "it ended before it was killed");
-    eval(folder.path(), &["--top-k", "300"]);
+    assert!(stored.lines().count() < 100, "it ended before it was killed");
+    eval(folder.path(), &["--top-k", "100"]);
     let whole = cache(folder.path());
-    assert!(whole.starts_with(&stored) && whole.lines().count() == 300);
+    assert!(whole.starts_with(&stored) && whole.lines().count() == 100);
 }
 
 #[test]
