@@ -48,6 +48,8 @@ pub(crate) enum InputError {
         "{model}: a GGUF file cannot be converted; use it as it is, or convert the safetensors it was made of"
     )]
     Gguf { model: String },
+    #[error("{model} does not pool by the mean of its tokens; use a sentence encoder that does")]
+    Pooling { model: String },
     #[error("{path} exists already; choose another folder, or remove it")]
     Exists { path: String },
     #[error("{what} {found:?} cannot stand in a TREC run; use one without white space, or another format")]

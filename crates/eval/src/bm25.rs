@@ -51,15 +51,11 @@ struct Counted {
 ///
 /// # Errors
 /// Those of reading the corpus.
-pub fn bm25(
-    corpus: &Corpus,
-    search: &Search<'_>,
-    analyzer: &Analyzer,
-    warnings: &mut Warnings,
-) -> Result<Run, EvalError> {
+pub fn bm25(corpus: &Corpus, search: &Search<'_>, analyzer: &Analyzer) -> Result<Run, EvalError> {
     let terms = Terms::new(search.queries, analyzer);
     let mut statistics = Statistics { frequencies: vec![0.0; terms.queries.len()], ..Statistics::default() };
-    corpus.for_each_chunk(warnings, |chunk| {
+    // What is odd about the corpus is counted when texts are looked up.
+    corpus.for_each_chunk(&mut Warnings::default(), |chunk| {
         for document in terms.count(chunk, analyzer) {
             statistics.documents += 1.0;
             statistics.terms += document.length;
@@ -70,7 +66,6 @@ pub fn bm25(
     let names: Vec<&String> = search.queries.keys().collect();
     let allowed = search.candidates.map(|candidates| queries_of_documents(candidates, &names));
     let mut tops: Vec<Top> = names.iter().map(|_| Top::new(search.depth)).collect();
-    // What is odd about the corpus was counted the first time.
     corpus.for_each_chunk(&mut Warnings::default(), |chunk| {
         for (text, document) in chunk.iter().zip(terms.count(chunk, analyzer)) {
             let mut scores = terms.scores(&document, &statistics);

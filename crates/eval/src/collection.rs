@@ -50,7 +50,8 @@ impl Collection {
         Ok(Self { name, corpus: Corpus { path: folder.join("corpus.jsonl") }, queries, qrels })
     }
 
-    /// The texts of all documents that were retrieved or judged relevant, and the number of documents of the corpus.
+    /// The texts of all documents that were retrieved or judged relevant, and the number of documents of the corpus. What is
+    /// odd about the corpus is counted here, once.
     ///
     /// # Errors
     /// Those of reading the corpus.
@@ -65,8 +66,7 @@ impl Collection {
         let judged: HashSet<&str> = judged.map(|(document, _)| document.as_str()).collect();
         let wanted: HashSet<&str> = retrieved.chain(judged.iter().copied()).collect();
         let (mut texts, mut documents) = (BTreeMap::new(), 0);
-        // The search has counted what is odd.
-        self.corpus.for_each_chunk(&mut Warnings::default(), |chunk| {
+        self.corpus.for_each_chunk(warnings, |chunk| {
             let found = chunk.iter().filter(|text| wanted.contains(text.id.as_str()));
             texts.extend(found.map(|text| (text.id.clone(), text.text.clone())));
             documents += chunk.len();

@@ -38,7 +38,7 @@ fn searched(folder: &Path) -> Result<Vec<String>, EvalError> {
     let mut warnings = Warnings::default();
     let collection = Collection::open(folder, "test", None, &mut warnings)?;
     let search = Search { queries: &collection.queries, depth: 10, candidates: None };
-    let run = bm25(&collection.corpus, &search, &Analyzer::new("en")?, &mut warnings)?;
+    let run = bm25(&collection.corpus, &search, &Analyzer::new("en")?)?;
     collection.texts(&[&run], &mut warnings)?;
     Ok(warnings.iter().map(ToString::to_string).collect())
 }

@@ -6,7 +6,7 @@
 
 use std::io::{BufWriter, Write};
 
-use crossrank_eval::{Analyzer, Corpus, Search, Warnings, bm25};
+use crossrank_eval::{Analyzer, Corpus, Search, bm25};
 
 /// The process's greatest resident memory so far, in bytes.
 fn peak_bytes() -> u64 {
@@ -31,7 +31,7 @@ fn a_large_corpus_takes_the_memory_of_a_few_documents() {
     let queries = [("q".to_owned(), "museums in the city".to_owned())].into();
     let search = Search { queries: &queries, depth: 100, candidates: None };
     let analyzer = Analyzer::new("en").unwrap();
-    let run = bm25(&Corpus { path }, &search, &analyzer, &mut Warnings::default()).unwrap();
+    let run = bm25(&Corpus { path }, &search, &analyzer).unwrap();
     let took = peak_bytes() - before;
     println!("{megabytes} MB took {} MB of memory", took >> 20);
     assert_eq!(run["q"].len(), 100);

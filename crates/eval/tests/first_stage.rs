@@ -31,7 +31,7 @@ fn ndcg(folder: &Path) -> (f64, &'static str) {
     let candidates = read_run(&folder.join("candidates.trec")).ok();
     let search = Search { queries: &queries, depth: 100, candidates: candidates.as_ref() };
     let analyzer = Analyzer::detect(queries.values().map(String::as_str));
-    let run = bm25(&Corpus { path: folder.join("corpus.jsonl") }, &search, &analyzer, &mut warnings).unwrap();
+    let run = bm25(&Corpus { path: folder.join("corpus.jsonl") }, &search, &analyzer).unwrap();
     (mean(&Metric::Ndcg(10).per_query(&run, &qrels)), analyzer.language())
 }
 

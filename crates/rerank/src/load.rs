@@ -204,7 +204,7 @@ fn precision(device: &DeviceInfo, options: &LoadOptions) -> Result<Precision, Er
     }
 }
 
-fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<(), Error> {
+pub(crate) fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<(), Error> {
     let mismatch = |problem| Err(Error::TokenizerMismatch { problem });
     if tokenizer.vocab_size() > config.vocab_size {
         let (found, expected) = (tokenizer.vocab_size(), config.vocab_size);

@@ -25,10 +25,13 @@ pub(crate) struct EvalArguments {
     /// Judgements in TREC's format or BEIR's, in the place of the collection's
     #[arg(long, env = "CROSSRANK_QRELS", value_name = "FILE", required_unless_present_any = ["dataset", "structured"])]
     pub(crate) qrels: Option<PathBuf>,
-    /// What finds the documents that are reranked: bm25, or run:FILE for a TREC run of yours
+    /// What finds the documents that are reranked: bm25, dense, hybrid of the two, or run:FILE for a TREC run of yours
     #[arg(long, env = "CROSSRANK_FIRST_STAGE", value_delimiter = ',', default_value = "bm25")]
     pub(crate) first_stage: Vec<FirstStage>,
-    /// A TREC run whose documents are the only ones that bm25 ranks
+    /// The sentence encoder of dense and hybrid: a folder of sentence-transformers with mean pooling
+    #[arg(long, env = "CROSSRANK_DENSE_MODEL", value_name = "DIR")]
+    pub(crate) dense_model: Option<PathBuf>,
+    /// A TREC run whose documents are the only ones that bm25 and dense rank
     #[arg(long, env = "CROSSRANK_CANDIDATES", value_name = "FILE")]
     pub(crate) candidates: Option<PathBuf>,
     /// The language of the texts, as an ISO 639 code; detected from the queries without it
@@ -110,6 +113,8 @@ pub(crate) enum EvalFormat {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FirstStage {
     Bm25,
+    Dense,
+    Hybrid,
     Run(PathBuf),
 }
 
@@ -120,7 +125,9 @@ impl FromStr for FirstStage {
         match text.split_once(':') {
             Some(("run", file)) if !file.is_empty() => Ok(FirstStage::Run(file.into())),
             None if text == "bm25" => Ok(FirstStage::Bm25),
-            _ => Err("expected bm25 or run:FILE".to_owned()),
+            None if text == "dense" => Ok(FirstStage::Dense),
+            None if text == "hybrid" => Ok(FirstStage::Hybrid),
+            _ => Err("expected bm25, dense, hybrid or run:FILE".to_owned()),
         }
     }
 }
@@ -130,6 +137,8 @@ impl FirstStage {
     pub(crate) fn name(&self) -> String {
         match self {
             FirstStage::Bm25 => "bm25".to_owned(),
+            FirstStage::Dense => "dense".to_owned(),
+            FirstStage::Hybrid => "hybrid".to_owned(),
             FirstStage::Run(file) => file
                 .file_stem()
                 .map_or_else(|| file.display().to_string(), |stem| stem.to_string_lossy().into_owned()),
