@@ -209,6 +209,7 @@ fn bad_arguments_and_collections_say_what_to_do() {
         2,
         &["error[invalid_input]: --dataset is missing"],
     );
+    fails(&["eval", "--dataset", path, "--first-stage", "hybrid"], "", 2, &["--dense-model is missing"]);
     fails(
         &["eval", "--dataset", "/nowhere"],
         "",

@@ -37,9 +37,9 @@ impl BiEncoder {
         expected.retain(|expected| !is_head(&expected.name));
         // sentence-transformers saves the encoder alone, without the prefix, and with a pooler that it does not use.
         checkpoint.rename(|name| {
-            let name =
-                if name.starts_with(layout.prefix()) { name } else { format!("{}.{name}", layout.prefix()) };
-            (!is_head(&name) && !name.contains(".pooler.")).then_some(name)
+            let of_encoder = !is_head(&name) && !name.contains("pooler.");
+            let prefix = layout.prefix();
+            of_encoder.then(|| if name.starts_with(prefix) { name } else { format!("{prefix}.{name}") })
         });
         checkpoint.list().check(&expected, true)?;
         let checkpoint = Arc::new(checkpoint);

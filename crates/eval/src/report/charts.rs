@@ -27,17 +27,14 @@ pub(super) fn quality_against_depth(depths: &[Depth]) -> String {
         Axis { from: 0.0, to: deepest as f64, title: "documents reranked, k" },
         Axis { from: 0.0, to: 1.0, title: "measure" },
     );
-    let lines: [(&str, fn(&Depth) -> f64); 3] = [
-        ("recall of the k", |depth| depth.recall),
-        ("nDCG@10 in the best order", |depth| depth.oracle),
-        ("nDCG@10 reranked", |depth| depth.ndcg),
-    ];
     let mut legend = Vec::new();
-    for ((name, value), colour) in lines.into_iter().zip(COLOURS) {
-        let points: Vec<(f64, f64)> = depths.iter().map(|depth| (depth.k as f64, value(depth))).collect();
-        chart.line(&points, colour);
+    let mut line = |colour: &'static str, name: &'static str, value: fn(&Depth) -> f64| {
+        chart.line(&depths.iter().map(|depth| (depth.k as f64, value(depth))).collect::<Vec<_>>(), colour);
         legend.push((colour, name));
-    }
+    };
+    line(COLOURS[0], "recall of the k", |depth| depth.recall);
+    line(COLOURS[1], "nDCG@10 in the best order", |depth| depth.oracle);
+    line(COLOURS[2], "nDCG@10 reranked", |depth| depth.ndcg);
     chart.finish("nDCG@10 and recall over the depth of reranking", &legend)
 }
 

@@ -8,7 +8,7 @@ const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 300.0;
 /// Room for labels: left, top, right, bottom.
 const MARGIN: [f64; 4] = [56.0, 12.0, 16.0, 44.0];
-const TICKS: usize = 5;
+const TICKS: usize = 4;
 
 /// Wong's palette, which people who see few colours can tell apart.
 pub(super) const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
