@@ -51,12 +51,10 @@ pub fn read_qrels(path: &Path, warnings: &mut Warnings) -> Result<Qrels, EvalErr
     let mut qrels = Qrels::new();
     let mut first = true;
     while let Some(line) = lines.next_line()? {
-        let heading = std::mem::take(&mut first) && line.to_ascii_lowercase().starts_with("query");
-        if heading {
-            continue;
-        }
+        let is_first = std::mem::take(&mut first);
         let (query, document, grade) = match judgement(line) {
             Ok(judgement) => judgement,
+            Err(_) if is_first && line.to_ascii_lowercase().starts_with("query") => continue,
             Err(problem) => return Err(lines.problem(problem)),
         };
         let previous = qrels.entry(query.to_owned()).or_default().insert(document.to_owned(), grade);

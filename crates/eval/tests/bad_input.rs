@@ -5,9 +5,25 @@
 use std::path::{Path, PathBuf};
 
 use crossrank_eval::{
-    Analyzer, Collection, EvalError, Search, Warnings, bm25, read_facts, read_qrels, read_run, write_run,
+    Analyzer, Collection, Corpus, EvalError, Search, Warnings, bm25, read_facts, read_qrels, read_run,
+    write_run,
 };
+use proptest::prelude::*;
 use tempfile::TempDir;
+
+proptest! {
+    #[test]
+    fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), lines in "[q0d\\t .\"{}:_id,text\\n-]{0,80}") {
+        let folder = tempfile::tempdir().unwrap();
+        for content in [bytes.as_slice(), lines.as_bytes()] {
+            let path = file(&folder, content);
+            let _ = read_qrels(&path, &mut Warnings::default());
+            let _ = read_run(&path);
+            let _ = read_facts(&path);
+            let _ = Corpus { path }.for_each_chunk(&mut Warnings::default(), |_| Ok(()));
+        }
+    }
+}
 
 fn file(folder: &TempDir, content: impl AsRef<[u8]>) -> PathBuf {
     let path = folder.path().join("file");
@@ -103,6 +119,8 @@ fn empty_and_missing_files_are_named() {
 fn grades_are_whole_numbers_and_agree() {
     let folder = tempfile::tempdir().unwrap();
     let qrels = |text: &str| read_qrels(&file(&folder, text), &mut Warnings::default());
+    // A query may be called like the heading.
+    assert_eq!(qrels("query-id 0 d 1\n").unwrap()["query-id"]["d"], 1);
     assert_eq!(qrels("q 0 d -1\nq 0 e 2\n").unwrap()["q"]["d"], -1);
     for (text, line, words) in [
         ("q 0 d 1\nq 0 e 1.5\n", 2, "\"1.5\" is not a whole number"),

@@ -22,11 +22,17 @@ pub(super) fn first_stages(
 ) -> anyhow::Result<Vec<Stage>> {
     let candidates = arguments.candidates.as_deref().map(read_run).transpose()?;
     let mut searches = Searches { arguments, collection, candidates, bm25: None, dense: None };
-    let stages = arguments.first_stage.iter().map(|stage| {
+    let mut stages: Vec<Stage> = Vec::new();
+    for stage in &arguments.first_stage {
+        let mut name = stage.name();
+        // Files of one name in two folders are two stages.
+        while stages.iter().any(|other| other.name == name) {
+            name.push('\'');
+        }
         let reranked = Reranked { run: searches.run(stage)?, ..Reranked::default() };
-        Ok(Stage { name: stage.name(), before: None, reranker: None, reranked })
-    });
-    stages.collect()
+        stages.push(Stage { name, before: None, reranker: None, reranked });
+    }
+    Ok(stages)
 }
 
 /// Searches of one collection, each made once.

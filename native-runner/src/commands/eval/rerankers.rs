@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use crossrank::{Description, ModelFiles, Reranker};
-use crossrank_eval::{RerankOptions, RerankerInfo, ScoreCache, Stage, Texts, rerank};
+use crossrank_eval::{
+    EvalError, RerankOptions, Reranked, RerankerInfo, Run, ScoreCache, Stage, Texts, rerank,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
@@ -27,50 +29,71 @@ pub(super) fn add(
         [] => &[arguments.max_tokens_per_doc],
         lengths => lengths,
     };
+    let top_k = arguments.top_k.get();
     for dtype in &dtypes {
-        let (reranker, mut cache) = open(arguments, *dtype)?;
+        let mut loaded = Loaded::open(arguments, *dtype)?;
         for (before, length) in
-            (0..first).flat_map(|before| lengths.iter().map(move |length| (before, length.get())))
+            (0..first).flat_map(|before| lengths.iter().map(move |length| (before, length)))
         {
-            let mut name = format!("{} > {}", stages[before].name, reranker.model().name);
+            let mut name = format!("{} > {}", stages[before].name, loaded.reranker.model().name);
             if dtypes.len() > 1 {
-                name = format!("{name} {}", reranker.model().precision.name());
+                name = format!("{name} {}", loaded.reranker.model().precision.name());
             }
             if lengths.len() > 1 {
                 name = format!("{name}, {length} tokens");
             }
-            let options =
-                RerankOptions { top_k: arguments.top_k.get(), max_tokens_per_doc: length, window: None };
-            let bar = pairs_bar(&name);
-            let on_pairs = |done: usize, total: usize| {
-                bar.set_length(total as u64);
-                bar.set_position(done as u64);
-            };
-            let run = &stages[before].reranked.run;
-            let reranked = rerank(run, texts, &reranker, &options, &mut cache, &on_pairs);
-            bar.finish_and_clear();
-            let reranker = Some(info(&reranker, length));
-            stages.push(Stage { name, before: Some(before), reranker, reranked: reranked? });
+            let options = RerankOptions { top_k, max_tokens_per_doc: length.get(), window: None };
+            let reranked = loaded.rerank(&name, &stages[before].reranked.run, texts, &options)?;
+            let reranker = Some(info(&loaded.reranker, length.get()));
+            stages.push(Stage { name, before: Some(before), reranker, reranked });
         }
     }
     Ok(stages)
 }
 
-fn open(arguments: &EvalArguments, dtype: Option<Dtype>) -> anyhow::Result<(Reranker, ScoreCache)> {
-    let model = ModelArguments { dtype, ..arguments.model.clone() };
-    let located = locate(&model.model, &model.network)?;
-    let hash = fingerprint(&located.files)?;
-    let reranker = load_located(located, &model)?;
-    let summary = reranker.model();
-    // Another device or other vector instructions give other last digits.
-    let device = Sha256::digest(format!("{hash} {} {}", summary.device.name, summary.device.backend));
-    let hex: String = device[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    let folder = match &arguments.cache {
-        Some(folder) => folder.clone(),
-        None => default_cache().context("there is no home folder to keep scores in; pass --cache DIR")?,
-    };
-    let name = format!("{}-{}-{hex}", summary.name, summary.precision.name());
-    Ok((reranker, ScoreCache::open(&folder, &name)?))
+/// A model, and what it has scored before.
+struct Loaded {
+    reranker: Reranker,
+    cache: ScoreCache,
+}
+
+impl Loaded {
+    fn open(arguments: &EvalArguments, dtype: Option<Dtype>) -> anyhow::Result<Self> {
+        let model = ModelArguments { dtype, ..arguments.model.clone() };
+        let located = locate(&model.model, &model.network)?;
+        let hash = fingerprint(&located.files)?;
+        let reranker = load_located(located, &model)?;
+        let summary = reranker.model();
+        // Another device or other vector instructions give other last digits.
+        let scores = format!("{hash} {} {}", summary.device.name, summary.device.backend);
+        let name =
+            format!("{}-{}-{}", summary.name, summary.precision.name(), hex(&Sha256::digest(scores)[..8]));
+        let folder = match &arguments.cache {
+            Some(folder) => folder.clone(),
+            None => default_cache().context("there is no home folder to keep scores in; pass --cache DIR")?,
+        };
+        Ok(Self { reranker, cache: ScoreCache::open(&folder, &name)? })
+    }
+
+    /// Reranks behind a bar with the time that is left, hidden by indicatif where standard error is no terminal.
+    fn rerank(
+        &mut self,
+        name: &str,
+        first: &Run,
+        texts: Texts<'_>,
+        options: &RerankOptions,
+    ) -> Result<Reranked, EvalError> {
+        let template = "{msg} {bar:30} {pos}/{len} pairs, {eta} left";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(0).with_style(style).with_message(name.to_owned());
+        let on_pairs = |done: usize, total: usize| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        };
+        let reranked = rerank(first, texts, &self.reranker, options, &mut self.cache, &on_pairs);
+        bar.finish_and_clear();
+        reranked
+    }
 }
 
 fn default_cache() -> Option<PathBuf> {
@@ -90,7 +113,7 @@ fn fingerprint(files: &ModelFiles) -> anyhow::Result<String> {
         hash.update(format!("{name} {form:?} {shape:?} "));
         hash.update(files.checkpoint.bytes(name).map_err(crossrank::Error::from)?);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }
 
 fn info(reranker: &Reranker, max_tokens_per_doc: usize) -> RerankerInfo {
@@ -104,9 +127,6 @@ fn info(reranker: &Reranker, max_tokens_per_doc: usize) -> RerankerInfo {
     }
 }
 
-/// A bar for pairs with the time that is left, hidden by indicatif where standard error is no terminal.
-fn pairs_bar(name: &str) -> ProgressBar {
-    let template = "{msg} {bar:30} {pos}/{len} pairs, {eta} left";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style).with_message(name.to_owned())
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
