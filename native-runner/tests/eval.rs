@@ -192,6 +192,10 @@ fn sweeps_add_a_stage_for_each_length_and_dtype() {
     let names: Vec<&str> = stages.iter().map(|stage| stage["name"].as_str().unwrap()).collect();
     assert_eq!(names.len(), 5);
     assert!(names[1].ends_with(" f32, 1 tokens") && names[4].ends_with(" q8, 9 tokens"), "{names:?}");
+    let said = |words: &str| {
+        found["findings"].as_array().unwrap().iter().any(|finding| finding.as_str().unwrap().contains(words))
+    };
+    assert!(said("q8, 9 tokens beside") && said("Reranking the best 2 is within 1 %"), "{found}");
     assert!(stages[2]["tau"].is_f64() && stages[1].get("tau").is_none());
     assert_eq!(found["depths"][names[1]].as_array().unwrap().len(), 2);
 }

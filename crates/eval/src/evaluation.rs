@@ -82,7 +82,7 @@ impl Evaluation {
     /// Measures `stages` at depths `ks` against `qrels`.
     pub fn new(about: About, stages: &[Stage], qrels: &Qrels, ks: &[usize], warnings: Vec<Warning>) -> Self {
         let mut evaluation = Self {
-            stages: stages.iter().map(|stage| Row::new(stage, stages, qrels, about.top_k)).collect(),
+            stages: stages.iter().map(|stage| Row::new(stage, qrels, about.top_k)).collect(),
             about,
             significance: Vec::new(),
             depths: BTreeMap::new(),
@@ -90,10 +90,26 @@ impl Evaluation {
             findings: Vec::new(),
             warnings,
         };
-        for (stage, before) in stages.iter().filter_map(|stage| Some((stage, &stages[stage.before?]))) {
-            evaluation.add_reranker(before, stage, qrels, ks);
+        for (place, stage) in stages.iter().enumerate() {
+            let Some(before) = stage.before else { continue };
+            evaluation.add_reranker(&stages[before], stage, qrels, ks);
+            match stages.iter().position(|first| first.before == stage.before) {
+                Some(first) if first < place => evaluation.add_variant(&stages[first], stage, place, qrels),
+                _ => {}
+            }
         }
         evaluation
+    }
+
+    /// Says what another dtype or length costs.
+    fn add_variant(&mut self, first: &Stage, stage: &Stage, place: usize, qrels: &Qrels) {
+        let Some(tau) = kendall_tau(&first.reranked.run, &stage.reranked.run) else { return };
+        self.stages[place].tau = Some(tau);
+        let comparison = Comparison::new(first, stage, qrels);
+        self.findings.push(format!(
+            "{} beside {}: nDCG@10 {:+.4} (p = {:.4}), Kendall's tau {tau:.4}.",
+            stage.name, first.name, comparison.difference, comparison.p,
+        ));
     }
 
     fn add_reranker(&mut self, before: &Stage, stage: &Stage, qrels: &Qrels, ks: &[usize]) {
@@ -174,23 +190,20 @@ pub fn metrics(k: usize) -> [Metric; 5] {
 }
 
 impl Row {
-    fn new(stage: &Stage, stages: &[Stage], qrels: &Qrels, k: usize) -> Self {
+    fn new(stage: &Stage, qrels: &Qrels, k: usize) -> Self {
         let (mut measures, mut intervals) = (BTreeMap::new(), BTreeMap::new());
         for metric in metrics(k) {
             let values = metric.per_query(&stage.reranked.run, qrels);
             measures.insert(metric.name(), mean(&values));
             intervals.insert(metric.name(), bootstrap_interval(&values));
         }
-        let first = stages.iter().find(|first| stage.before.is_some() && first.before == stage.before);
         Self {
             name: stage.name.clone(),
             measures,
             intervals,
             reranker: stage.reranker.clone(),
             speed: Speed::new(&stage.reranked),
-            tau: first
-                .filter(|first| first.name != stage.name)
-                .and_then(|first| kendall_tau(&first.reranked.run, &stage.reranked.run)),
+            tau: None,
         }
     }
 }

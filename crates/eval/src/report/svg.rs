@@ -7,7 +7,7 @@ use super::escape;
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 300.0;
 /// Room for labels: left, top, right, bottom.
-const MARGIN: [f64; 4] = [56.0, 12.0, 16.0, 44.0];
+const MARGIN: [f64; 4] = [64.0, 12.0, 16.0, 44.0];
 const TICKS: usize = 4;
 
 /// Wong's palette, which people who see few colours can tell apart.

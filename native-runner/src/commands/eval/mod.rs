@@ -75,12 +75,7 @@ fn evaluate(
     qrels: &Qrels,
     warnings: &Warnings,
 ) -> Evaluation {
-    let within = arguments.sweeps.sweep_k.iter().copied().filter(|k| (1..=about.top_k).contains(k));
-    Evaluation::new(
-        about.clone(),
-        stages,
-        qrels,
-        &within.collect::<Vec<_>>(),
-        warnings.iter().cloned().collect(),
-    )
+    let possible = 1..=about.top_k;
+    let ks: Vec<usize> = arguments.sweeps.sweep_k.iter().copied().filter(|k| possible.contains(k)).collect();
+    Evaluation::new(about, stages, qrels, &ks, warnings.iter().cloned().collect())
 }
