@@ -19,7 +19,7 @@ const WEIGHTS: &[u8] = include_bytes!("../../models/default/model.safetensors");
 pub(crate) struct Located {
     pub(crate) files: ModelFiles,
     window: Option<WindowRule>,
-    languages: Languages,
+    pub(crate) languages: Languages,
     max_tokens: Option<usize>,
 }
 

@@ -253,3 +253,22 @@ fn structured_facts_have_a_row_for_each_form() {
     assert_eq!(forms, ["prose", "JSON text", "object, read as YAML", "Markdown table"]);
     assert_eq!(found["records"], 1);
 }
+
+#[test]
+fn an_english_model_on_another_language_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    write_lines(
+        folder.path(),
+        "corpus.jsonl",
+        [json!({"_id": "d", "text": "柏林有三百万人口。"})].into_iter(),
+    );
+    write_lines(
+        folder.path(),
+        "queries.jsonl",
+        [json!({"_id": "q", "text": "柏林有多少人口？"})].into_iter(),
+    );
+    std::fs::create_dir(folder.path().join("qrels")).unwrap();
+    file(folder.path(), "qrels/test.tsv", "q 0 d 1\n");
+    let found = eval(folder.path(), &[]).to_string();
+    assert!(found.contains("default was trained on English, queries look like Mandarin"), "{found}");
+}

@@ -46,9 +46,15 @@ fn depth(first: &Run, reranked: &Run, qrels: &Qrels, k: usize) -> Depth {
     Depth { k, ndcg: mean(&ndcg), recall: mean(&recall), oracle: mean(&oracle) }
 }
 
-/// The smallest depth within 1 % of the best nDCG@10, and what limits it, in words.
-pub fn depth_finding(depths: &[Depth]) -> Option<String> {
+/// The smallest depth within 1 % of the best nDCG@10, and what limits it, in words; `first` is the first stage's.
+pub fn depth_finding(depths: &[Depth], first: f64) -> Option<String> {
     let best = depths.iter().max_by(|a, b| a.ndcg.total_cmp(&b.ndcg))?;
+    if best.ndcg < first {
+        return Some(format!(
+            "At no depth seen does reranking reach the first stage's nDCG@10 of {first:.4}: it has {:.4} at k = {}.",
+            best.ndcg, best.k,
+        ));
+    }
     let enough = depths.iter().filter(|depth| depth.ndcg >= 0.99 * best.ndcg).min_by_key(|depth| depth.k)?;
     let deepest = depths.iter().max_by_key(|depth| depth.k)?;
     let (missed, misplaced) = (1.0 - deepest.oracle, deepest.oracle - deepest.ndcg);
@@ -88,7 +94,7 @@ mod tests {
         let depths = depths(&run(&["a", "b", "c"]), &run(&["c", "b", "a"]), &qrels, &[2, 3]);
         assert_eq!((depths[0].ndcg, depths[0].recall, depths[0].oracle), (0.0, 0.0, 0.0));
         assert_eq!((depths[1].ndcg, depths[1].recall, depths[1].oracle), (1.0, 1.0, 1.0));
-        let finding = depth_finding(&depths).unwrap();
+        let finding = depth_finding(&depths, 0.5).unwrap();
         assert!(
             finding.starts_with("Reranking the best 3 ") && finding.contains("the reranker is the limit"),
             "{finding}"
@@ -98,7 +104,15 @@ mod tests {
     #[test]
     fn the_oracle_says_when_the_first_stage_is_the_limit() {
         let qrels = Qrels::from([("q".to_owned(), [("z".to_owned(), 1)].into())]);
-        let finding = depth_finding(&depths(&run(&["a"]), &run(&["a"]), &qrels, &[1])).unwrap();
+        let finding = depth_finding(&depths(&run(&["a"]), &run(&["a"]), &qrels, &[1]), 0.0).unwrap();
         assert!(finding.contains("the first stage is the limit"), "{finding}");
+    }
+
+    #[test]
+    fn a_reranker_below_the_first_stage_is_told() {
+        let qrels = Qrels::from([("q".to_owned(), [("a".to_owned(), 1)].into())]);
+        let finding =
+            depth_finding(&depths(&run(&["a", "b"]), &run(&["b", "a"]), &qrels, &[2]), 1.0).unwrap();
+        assert!(finding.starts_with("At no depth seen does reranking reach"), "{finding}");
     }
 }

@@ -33,6 +33,8 @@ pub struct RerankerInfo {
     pub device: String,
     /// Processor threads.
     pub threads: usize,
+    /// Whether it was trained on English alone.
+    pub english_only: bool,
     /// Tokens of a document that are read at most.
     pub max_tokens_per_doc: usize,
 }
@@ -115,10 +117,21 @@ impl Evaluation {
     fn add_reranker(&mut self, before: &Stage, stage: &Stage, qrels: &Qrels, ks: &[usize]) {
         let comparison = Comparison::new(before, stage, qrels);
         self.findings.push(verdict(&comparison));
+        if let (Some(reranker), Some(language)) = (&stage.reranker, self.about.language)
+            && reranker.english_only
+            && language != "english"
+        {
+            let model = &reranker.model;
+            self.findings.push(format!(
+                "{model} was trained on English, queries look like {language}: use a multilingual model."
+            ));
+        }
         self.significance.push(comparison);
         if !ks.is_empty() {
             let depths = depths(&before.reranked.run, &stage.reranked.run, qrels, ks);
-            self.findings.extend(depth_finding(&depths).map(|words| format!("{}: {words}", stage.name)));
+            let first = mean(&Metric::Ndcg(10).per_query(&before.reranked.run, qrels));
+            self.findings
+                .extend(depth_finding(&depths, first).map(|words| format!("{}: {words}", stage.name)));
             self.depths.insert(stage.name.clone(), depths);
         }
         let calibration = Calibration::new(&stage.reranked.run, qrels);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use crossrank::{Description, ModelFiles, Reranker};
+use crossrank::{Description, Languages, ModelFiles, Reranker};
 use crossrank_eval::{
     EvalError, RerankOptions, Reranked, RerankerInfo, Run, ScoreCache, Stage, Texts, rerank,
 };
@@ -44,7 +44,7 @@ pub(super) fn add(
             }
             let options = RerankOptions { top_k, max_tokens_per_doc: length.get(), window: None };
             let reranked = loaded.rerank(&name, &stages[before].reranked.run, texts, &options)?;
-            let reranker = Some(info(&loaded.reranker, length.get()));
+            let reranker = Some(loaded.info(length.get()));
             stages.push(Stage { name, before: Some(before), reranker, reranked });
         }
     }
@@ -54,6 +54,7 @@ pub(super) fn add(
 /// A model, and what it has scored before.
 struct Loaded {
     reranker: Reranker,
+    languages: Languages,
     cache: ScoreCache,
 }
 
@@ -61,7 +62,7 @@ impl Loaded {
     fn open(arguments: &EvalArguments, dtype: Option<Dtype>) -> anyhow::Result<Self> {
         let model = ModelArguments { dtype, ..arguments.model.clone() };
         let located = locate(&model.model, &model.network)?;
-        let hash = fingerprint(&located.files)?;
+        let (hash, languages) = (fingerprint(&located.files)?, located.languages);
         let reranker = load_located(located, &model)?;
         let summary = reranker.model();
         // Another device or other vector instructions give other last digits.
@@ -72,7 +73,19 @@ impl Loaded {
             Some(folder) => folder.clone(),
             None => default_cache().context("there is no home folder to keep scores in; pass --cache DIR")?,
         };
-        Ok(Self { reranker, cache: ScoreCache::open(&folder, &name)? })
+        Ok(Self { reranker, languages, cache: ScoreCache::open(&folder, &name)? })
+    }
+
+    fn info(&self, max_tokens_per_doc: usize) -> RerankerInfo {
+        let summary = self.reranker.model();
+        RerankerInfo {
+            model: summary.name.clone(),
+            dtype: summary.precision.name(),
+            device: format!("{} {}", summary.device.name, summary.device.backend),
+            threads: rayon::current_num_threads(),
+            english_only: self.languages == Languages::English,
+            max_tokens_per_doc,
+        }
     }
 
     /// Reranks behind a bar with the time that is left, hidden by indicatif where standard error is no terminal.
@@ -114,17 +127,6 @@ fn fingerprint(files: &ModelFiles) -> anyhow::Result<String> {
         hash.update(files.checkpoint.bytes(name).map_err(crossrank::Error::from)?);
     }
     Ok(hex(&hash.finalize()))
-}
-
-fn info(reranker: &Reranker, max_tokens_per_doc: usize) -> RerankerInfo {
-    let summary = reranker.model();
-    RerankerInfo {
-        model: summary.name.clone(),
-        dtype: summary.precision.name(),
-        device: format!("{} {}", summary.device.name, summary.device.backend),
-        threads: rayon::current_num_threads(),
-        max_tokens_per_doc,
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {
