@@ -62,11 +62,11 @@ pub fn rerank(
     let jobs: Vec<_> = jobs.filter(|(.., documents)| !documents.is_empty()).collect();
     let total = jobs.iter().map(|(.., documents)| documents.len()).sum();
     let mut reranked = Reranked { pairs: total, ..Reranked::default() };
+    let mut scorer = Scorer { reranker, options, cache };
     let mut done = 0;
     for (id, query, names) in jobs {
         let documents: Vec<&str> = names.iter().map(|name| texts.documents[*name].as_str()).collect();
-        let scores =
-            score(query, &documents, reranker, options, cache, &|pairs| on_pairs(done + pairs, total))?;
+        let scores = scorer.scores(query, &documents, &|pairs| on_pairs(done + pairs, total))?;
         done += documents.len();
         let scored = |(name, cached): (&&str, &Cached)| Scored {
             document: (*name).to_owned(),
@@ -80,33 +80,53 @@ pub fn rerank(
     Ok(reranked)
 }
 
-/// The scores of one query's documents, in their order; those that are stored are not computed.
-fn score(
-    query: &str,
-    documents: &[&str],
-    reranker: &Reranker,
-    options: &RerankOptions,
-    cache: &mut ScoreCache,
-    on_pairs: &(dyn Fn(usize) + Sync),
-) -> Result<Vec<Cached>, EvalError> {
-    let key = |document: &&str| PairKey::new(query, document, options.max_tokens_per_doc, options.window);
-    let keys: Vec<PairKey> = documents.iter().map(key).collect();
-    let missing: Vec<usize> = (0..keys.len()).filter(|place| cache.get(keys[*place]).is_none()).collect();
-    if !missing.is_empty() {
-        let texts = missing.iter().map(|place| Document::from(documents[*place])).collect();
-        let request = Request {
-            max_tokens_per_doc: options.max_tokens_per_doc,
-            window: options.window,
-            ..Request::new(query, texts)
-        };
-        let cancel = CancelToken::default();
+/// A model, how it reads documents, and what it has scored before.
+struct Scorer<'a> {
+    reranker: &'a Reranker,
+    options: &'a RerankOptions,
+    cache: &'a mut ScoreCache,
+}
+
+impl Scorer<'_> {
+    /// The scores of one query's documents, in their order; those that are stored are not computed. `on_pairs` is
+    /// told how many are there.
+    fn scores(
+        &mut self,
+        query: &str,
+        documents: &[&str],
+        on_pairs: &(dyn Fn(usize) + Sync),
+    ) -> Result<Vec<Cached>, EvalError> {
+        let RerankOptions { max_tokens_per_doc, window, .. } = *self.options;
+        let key = |document: &&str| PairKey::new(query, document, max_tokens_per_doc, window);
+        let keys: Vec<PairKey> = documents.iter().map(key).collect();
+        let pairs = keys.iter().copied().zip(documents.iter().copied());
+        let missing: Vec<(PairKey, &str)> = pairs.filter(|(key, _)| self.cache.get(*key).is_none()).collect();
         let stored = documents.len() - missing.len();
-        let keys = missing.iter().map(|place| keys[*place]).collect();
-        let recorder = Mutex::new(Recorder { keys, last: Instant::now(), cache: &mut *cache, failure: None });
+        if !missing.is_empty() {
+            self.compute(query, &missing, &|computed| on_pairs(stored + computed))?;
+        }
+        on_pairs(documents.len());
+        let no_score = || EvalError::NoScore { query: query.to_owned() };
+        keys.into_iter().map(|key| self.cache.get(key).ok_or_else(no_score)).collect()
+    }
+
+    /// Scores pairs and stores their scores after every forward pass.
+    fn compute(
+        &mut self,
+        query: &str,
+        pairs: &[(PairKey, &str)],
+        on_pairs: &(dyn Fn(usize) + Sync),
+    ) -> Result<(), EvalError> {
+        let RerankOptions { max_tokens_per_doc, window, .. } = *self.options;
+        let documents = pairs.iter().map(|(_, document)| Document::from(*document)).collect();
+        let request = Request { max_tokens_per_doc, window, ..Request::new(query, documents) };
+        let keys = pairs.iter().map(|(key, _)| *key).collect();
+        let recorder = Recorder { keys, last: Instant::now(), cache: &mut *self.cache, failure: None };
+        let (recorder, cancel) = (Mutex::new(recorder), CancelToken::default());
         let record = |ranking: Vec<Ranked>| {
             let Ok(mut recorder) = recorder.lock() else { return };
             match recorder.record(&ranking) {
-                Ok(scored) => on_pairs(stored + scored),
+                Ok(scored) => on_pairs(scored),
                 Err(error) => {
                     recorder.failure = Some(error);
                     cancel.cancel();
@@ -114,15 +134,12 @@ fn score(
             }
         };
         let control = Control { cancel: cancel.clone(), on_partial: Some(&record), ..Control::default() };
-        let response = reranker.rerank_with(&request, &control);
-        if let Some(failure) = recorder.into_inner().ok().and_then(|recorder| recorder.failure) {
-            return Err(failure);
+        let response = self.reranker.rerank_with(&request, &control);
+        match recorder.into_inner().ok().and_then(|recorder| recorder.failure) {
+            Some(failure) => Err(failure),
+            None => Ok(response.map(drop)?),
         }
-        response?;
     }
-    on_pairs(documents.len());
-    let no_score = || EvalError::NoScore { query: query.to_owned() };
-    keys.into_iter().map(|key| cache.get(key).ok_or_else(no_score)).collect()
 }
 
 /// Stores scores after every forward pass.
