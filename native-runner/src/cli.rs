@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Serve(ServeArguments),
     Tokenize(TokenizeArguments),
     Bench(BenchArguments),
+    Eval(crate::commands::eval::EvalArguments),
+    Verify(crate::commands::verify::VerifyArguments),
     Models(ModelsArguments),
     Pull(PullArguments),
     Convert(ConvertArguments),
@@ -183,7 +185,7 @@ pub(crate) struct PairArguments {
     pub(crate) truncation: TruncationRule,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Model and device")]
 pub(crate) struct ModelArguments {
     /// A name of `crossrank models`, a Hugging Face repository (owner/name), a folder, or a GGUF file
@@ -193,7 +195,7 @@ pub(crate) struct ModelArguments {
     pub(crate) engine: EngineArguments,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Model and device")]
 pub(crate) struct EngineArguments {
     /// auto, cpu, gpu, cuda, or part of an adapter's name (`crossrank devices`)
@@ -212,7 +214,7 @@ pub(crate) struct EngineArguments {
     pub(crate) network: NetworkArguments,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct NetworkArguments {
     /// Never open a connection: use what is on this machine
     #[arg(long, env = "CROSSRANK_OFFLINE", value_parser = FalseyValueParser::new())]

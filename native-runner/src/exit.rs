@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crossrank_eval::EvalError;
 use crossrank_hub::HubError;
 
 use crate::input::InputError;
@@ -30,6 +31,7 @@ fn write_report(out: &mut impl Write, code: &str, error: &anyhow::Error) -> io::
 fn code(error: &anyhow::Error) -> &'static str {
     let of_cause = |cause: &(dyn std::error::Error + 'static)| {
         (cause.downcast_ref::<crossrank::Error>().map(crossrank::Error::code))
+            .or_else(|| cause.downcast_ref::<EvalError>().map(EvalError::code))
             .or_else(|| cause.downcast_ref::<HubError>().map(HubError::code))
             .or_else(|| cause.downcast_ref::<InputError>().map(InputError::code))
             .or_else(|| cause.downcast_ref::<io::Error>().map(io_code))

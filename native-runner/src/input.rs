@@ -50,6 +50,8 @@ pub(crate) enum InputError {
     Gguf { model: String },
     #[error("{flag}: {problem}")]
     Flag { flag: &'static str, problem: String },
+    #[error("{model} does not pool by the mean of its tokens; use a sentence encoder that does")]
+    Pooling { model: String },
     #[error("{path} exists already; choose another folder, or remove it")]
     Exists { path: String },
     #[error("{what} {found:?} cannot stand in a TREC run; use one without white space, or another format")]

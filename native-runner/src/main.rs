@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => server::run(arguments),
         Command::Tokenize(arguments) => commands::tokenize::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Eval(arguments) => commands::eval::run(&arguments),
+        Command::Verify(arguments) => commands::verify::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),
         Command::Pull(arguments) => commands::pull::run(&arguments),
         Command::Convert(arguments) => commands::convert::run(&arguments),

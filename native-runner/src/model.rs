@@ -19,7 +19,7 @@ const WEIGHTS: &[u8] = include_bytes!("../../models/default/model.safetensors");
 pub(crate) struct Located {
     pub(crate) files: ModelFiles,
     window: Option<WindowRule>,
-    languages: Languages,
+    pub(crate) languages: Languages,
     max_tokens: Option<usize>,
 }
 
@@ -47,7 +47,14 @@ pub(crate) fn start_threads(arguments: &EngineArguments) -> anyhow::Result<()> {
 /// # Errors
 /// Those of [`locate`] and of loading.
 pub(crate) fn load_named(model: &str, arguments: &EngineArguments) -> anyhow::Result<Reranker> {
-    let located = locate(model, &arguments.network)?;
+    load_located(locate(model, &arguments.network)?, arguments)
+}
+
+/// Loads a model that was found.
+///
+/// # Errors
+/// Those of loading.
+pub(crate) fn load_located(located: Located, arguments: &EngineArguments) -> anyhow::Result<Reranker> {
     let options = LoadOptions {
         device: arguments.device.clone(),
         precision: arguments.dtype.map(Into::into),

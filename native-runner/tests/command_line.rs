@@ -36,6 +36,8 @@ fn help_is_as_reviewed() {
         "serve",
         "tokenize",
         "bench",
+        "eval",
+        "verify",
         "models",
         "pull",
         "convert",
@@ -48,7 +50,10 @@ fn help_is_as_reviewed() {
 
 #[test]
 fn every_option_has_an_environment_variable() {
-    for command in ["rerank", "score", "serve", "tokenize", "bench", "models", "pull", "convert", "devices"] {
+    for command in [
+        "rerank", "score", "serve", "tokenize", "bench", "eval", "verify", "models", "pull", "convert",
+        "devices",
+    ] {
         let help = help(&[command, "--help"]);
         let is_option = |line: &&str| line.trim_start().starts_with('-') && line.contains("--");
         let options = help.lines().filter(is_option).filter(|line| !line.contains("--help")).count();

@@ -8,14 +8,15 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate may use of the others.
-const ALLOWED: [(&str, &[&str]); 7] = [
+const ALLOWED: [(&str, &[&str]); 8] = [
     ("crossrank-tokenizer", &[]),
     ("crossrank-kernels", &[]),
     ("crossrank-model", &["crossrank-kernels"]),
     ("crossrank", &["crossrank-model", "crossrank-tokenizer"]),
+    ("crossrank-eval", &["crossrank"]),
     ("crossrank-hub", &[]),
     ("crossrank-wasm", &["crossrank"]),
-    ("crossrank-cli", &["crossrank", "crossrank-hub", "crossrank-model"]),
+    ("crossrank-cli", &["crossrank", "crossrank-eval", "crossrank-hub", "crossrank-model"]),
 ];
 
 /// Dependencies that belong to some crates only.

@@ -15,6 +15,24 @@ pub enum HubError {
         /// The names there are, nearest first.
         known: String,
     },
+    /// A model is not what was published under its name.
+    #[error(
+        "{failed} of {compared} checks of {name} failed; delete its files and download it again, or report it"
+    )]
+    NotAsPublished {
+        /// The model.
+        name: String,
+        /// Checks that failed.
+        failed: usize,
+        /// Checks that had something to compare with.
+        compared: usize,
+    },
+    /// A model about which nothing is known to compare with.
+    #[error("no hash and no score of {name} was published that could be checked; nothing was")]
+    NothingPublished {
+        /// The model.
+        name: String,
+    },
     /// models.json is damaged.
     #[error("models.json cannot be read; this build is broken, install it again")]
     List(#[source] serde_json::Error),
@@ -131,15 +149,16 @@ impl HubError {
     /// The error's code, stable across versions.
     pub fn code(&self) -> &'static str {
         match self {
-            HubError::UnknownModel { .. } | HubError::NotFound { .. } | HubError::UnsafePath { .. } => {
-                "model_not_found"
-            }
+            HubError::UnknownModel { .. }
+            | HubError::NotFound { .. }
+            | HubError::UnsafePath { .. }
+            | HubError::NothingPublished { .. } => "model_not_found",
             HubError::Forbidden { .. }
             | HubError::Status { .. }
             | HubError::NotAHub { .. }
             | HubError::Network { .. }
             | HubError::Interrupted { .. } => "download_failed",
-            HubError::IntegrityMismatch { .. } => "integrity_mismatch",
+            HubError::IntegrityMismatch { .. } | HubError::NotAsPublished { .. } => "integrity_mismatch",
             HubError::Offline { .. } => "offline",
             HubError::StorageFull { .. } => "storage_full",
             HubError::Cache { .. } => "cache_unusable",

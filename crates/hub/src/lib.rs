@@ -9,7 +9,9 @@ mod error;
 mod hub;
 mod list;
 mod pull;
+mod reference;
 
 pub use error::HubError;
 pub use hub::{Hub, Progress};
 pub use list::{ModelEntry, ModelFile, ModelList};
+pub use reference::{ReferenceScore, ReferenceScores};

@@ -105,6 +105,11 @@ impl Checkpoint {
         Ok(values)
     }
 
+    /// Gives tensors other names; those without one are left out.
+    pub(crate) fn rename(&mut self, name: impl Fn(String) -> Option<String>) {
+        self.tensors.rename(name);
+    }
+
     pub(crate) fn list(&self) -> &TensorList {
         &self.tensors
     }

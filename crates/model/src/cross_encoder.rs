@@ -143,7 +143,7 @@ impl CrossEncoder {
 }
 
 /// Reads a tensor of `checkpoint`; an embedding table stays where it is.
-fn read(
+pub(crate) fn read(
     checkpoint: &Arc<Checkpoint>,
     Expected { name, role, .. }: Expected,
     keep: &Keep,

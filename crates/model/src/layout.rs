@@ -128,7 +128,7 @@ impl Layout {
         tensors
     }
 
-    fn prefix(self) -> &'static str {
+    pub(crate) fn prefix(self) -> &'static str {
         if self == Layout::Bert { "bert" } else { "roberta" }
     }
 

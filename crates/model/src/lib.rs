@@ -5,6 +5,7 @@
 //! BERT (`cross-encoder/ms-marco-MiniLM-L-12-v2`). No tokenizer, no network, no files but the ones a
 //! [`WeightSource`] reads.
 
+mod bi_encoder;
 mod checkpoint;
 mod config;
 mod cross_encoder;
@@ -27,6 +28,7 @@ mod stream;
 mod tensor_list;
 mod weights;
 
+pub use bi_encoder::BiEncoder;
 pub use checkpoint::Checkpoint;
 pub use config::{Family, ModelConfig};
 pub use cross_encoder::{CrossEncoder, Stage};

@@ -49,6 +49,12 @@ impl TensorList {
         self.tensors.iter()
     }
 
+    /// Gives tensors other names; those without one are left out.
+    pub(crate) fn rename(&mut self, name: impl Fn(String) -> Option<String>) {
+        let tensors = std::mem::take(&mut self.tensors).into_iter();
+        self.tensors = tensors.filter_map(|(old, entry)| Some((name(old)?, entry))).collect();
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Entry> {
         self.tensors.get(name)
     }

@@ -19,6 +19,8 @@ mod control;
 mod description;
 mod device;
 mod document;
+#[cfg(not(target_family = "wasm"))]
+mod embedder;
 mod error;
 mod guard;
 mod job;
@@ -40,6 +42,8 @@ pub use description::Description;
 pub use device::devices;
 pub use device::{DeviceChoice, DeviceInfo, DeviceKind, self_test};
 pub use document::Document;
+#[cfg(not(target_family = "wasm"))]
+pub use embedder::Embedder;
 pub use error::Error;
 pub use job::Job;
 pub use language::Languages;

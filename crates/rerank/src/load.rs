@@ -225,7 +225,7 @@ async fn warm_up(model: &CrossEncoder, max_tokens: usize) -> Result<(), ModelErr
     Ok(())
 }
 
-fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<(), Error> {
+pub(crate) fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<(), Error> {
     let mismatch = |problem| Err(Error::TokenizerMismatch { problem });
     if tokenizer.vocab_size() > config.vocab_size {
         let (found, expected) = (tokenizer.vocab_size(), config.vocab_size);
