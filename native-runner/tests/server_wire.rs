@@ -170,6 +170,9 @@ fn text_embeddings_inference_gets_a_bare_array_of_all_texts() {
     let found = answer.json();
     assert_eq!(answer.order(), [1, 0, 2]);
     assert_eq!((&found[0]["text"], found[0].get("relevance_score")), (&json!(DOCUMENTS[1]), None));
+    // A path of Cohere's is answered in Cohere's shape, whatever the documents are called.
+    let versioned = server.post("/v2/rerank", &json!({ "query": QUERY, "texts": DOCUMENTS }));
+    assert_eq!(indices(&versioned.json()), [1, 0, 2]);
     let raw =
         server.post("/rerank", &json!({ "query": QUERY, "texts": DOCUMENTS, "raw_scores": true })).json();
     let (raw, score) = (raw[0]["score"].as_f64().unwrap(), found[0]["score"].as_f64().unwrap());

@@ -98,7 +98,7 @@ impl Parsed<RerankBody> {
     /// The engine's request, and how to answer it.
     pub(crate) fn asked(self, dialect: Dialect, server: &Server) -> Result<Asked, Failure> {
         let Self { body, bytes, arrived, timeout_ms } = self;
-        let bare = body.documents.is_none() && body.texts.is_some();
+        let bare = dialect == Dialect::Plain && body.documents.is_none() && body.texts.is_some();
         let texts = body.texts.unwrap_or_default().into_iter().map(Document::Text).collect();
         let documents = body.documents.unwrap_or(texts);
         check_count(documents.len(), server)?;
