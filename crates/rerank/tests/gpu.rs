@@ -3,12 +3,20 @@
 // Clippy only knows functions marked as tests; those beside them may panic and print as well.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crossrank::{DeviceChoice, DeviceKind, Document, LoadOptions, Precision, Request, Reranker, devices};
 
 mod default_model;
 use default_model::files;
 
 const ADAPTER: &str = "llvmpipe";
+
+/// Every model on an adapter shares its device, whose work and memory are counted together: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The default model where there is lavapipe; `None`, saying so, on a machine without it.
 fn load(test: &str, device: DeviceChoice, precision: Precision) -> Option<Reranker> {
@@ -38,6 +46,7 @@ fn logits(reranker: &Reranker) -> Vec<f32> {
 
 #[test]
 fn lavapipe_gives_the_cpus_logits_and_order() {
+    let _alone = alone();
     let test = "lavapipe_gives_the_cpus_logits_and_order";
     let adapter = DeviceChoice::Adapter(ADAPTER.to_owned());
     let Some(gpu) = load(test, adapter, Precision::F32) else { return };
@@ -64,6 +73,7 @@ fn lavapipe_gives_the_cpus_logits_and_order() {
 
 #[test]
 fn a_layer_is_seven_launches() {
+    let _alone = alone();
     let adapter = DeviceChoice::Adapter(ADAPTER.to_owned());
     let Some(gpu) = load("a_layer_is_seven_launches", adapter, Precision::F32) else { return };
     let launched = |request: &Request| {
@@ -81,6 +91,7 @@ fn a_layer_is_seven_launches() {
 
 #[test]
 fn f16_on_lavapipe_keeps_the_order() {
+    let _alone = alone();
     let adapter = DeviceChoice::Adapter(ADAPTER.to_owned());
     let test = "f16_on_lavapipe_keeps_the_order";
     let f16 = devices().iter().any(|device| device.name.contains(ADAPTER) && device.f16);
@@ -116,6 +127,7 @@ fn an_unknown_adapter_is_refused_with_the_names_there_are() {
 
 #[test]
 fn lavapipe_passes_the_self_test() {
+    let _alone = alone();
     let test = "lavapipe_passes_the_self_test";
     if !devices().iter().any(|device| device.name.contains(ADAPTER)) {
         println!("skipped: {test}: no Vulkan adapter named {ADAPTER} (install mesa-vulkan-drivers)");
