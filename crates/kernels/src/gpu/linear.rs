@@ -18,7 +18,7 @@ const DEPTH: usize = 4;
 const STRIDE: usize = DEPTH + 1;
 
 /// Workgroups that keep a GPU busy: a few for each of its processors.
-const BUSY: usize = 64;
+const BUSY: usize = 32;
 
 /// What follows the sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
