@@ -1,5 +1,7 @@
 //! LayerNorm (Ba et al. 2016).
 
+#[cfg(feature = "gpu")]
+use crate::gpu::Norm;
 use crate::rows::MIXED;
 use crate::{Device, Rows};
 
@@ -13,11 +15,7 @@ enum Kind {
         epsilon: f64,
     },
     #[cfg(feature = "gpu")]
-    Gpu {
-        weight: crate::gpu::Matrix,
-        bias: crate::gpu::Matrix,
-        epsilon: f32,
-    },
+    Gpu(Box<Norm>),
 }
 
 impl LayerNorm {
@@ -28,7 +26,8 @@ impl LayerNorm {
             #[cfg(feature = "gpu")]
             Device::Gpu(gpu) => {
                 let vector = |values: Vec<f32>| gpu.weight(&values, values.len(), false);
-                Kind::Gpu { weight: vector(weight), bias: vector(bias), epsilon: epsilon as f32 }
+                let (weight, bias) = (vector(weight), vector(bias));
+                Kind::Gpu(Box::new(Norm { weight, bias, epsilon: epsilon as f32 }))
             }
         })
     }
@@ -42,9 +41,7 @@ impl LayerNorm {
     pub fn forward_to_f16(&self, rows: Rows) -> Rows {
         match (&self.0, rows) {
             #[cfg(feature = "gpu")]
-            (Kind::Gpu { weight, bias, epsilon }, Rows::Gpu(rows)) => {
-                Rows::Gpu(crate::gpu::norm(&rows, (weight, bias), *epsilon, true))
-            }
+            (Kind::Gpu(norm), Rows::Gpu(rows)) => Rows::Gpu(norm.forward(&rows, true)),
             (_, rows) => self.forward(rows),
         }
     }
@@ -61,9 +58,7 @@ impl LayerNorm {
                 Rows::Cpu { values, width }
             }
             #[cfg(feature = "gpu")]
-            (Kind::Gpu { weight, bias, epsilon }, Rows::Gpu(rows), None) => {
-                Rows::Gpu(crate::gpu::norm(&rows, (weight, bias), *epsilon, rows.is_f16()))
-            }
+            (Kind::Gpu(norm), Rows::Gpu(rows), None) => Rows::Gpu(norm.forward(&rows, rows.is_f16())),
             #[allow(unreachable_patterns)]
             _ => unreachable!("{MIXED}"),
         }

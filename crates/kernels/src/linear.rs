@@ -42,7 +42,7 @@ pub(crate) enum Kind {
         bias: Vec<f32>,
     },
     #[cfg(feature = "gpu")]
-    Gpu(crate::gpu::Weight),
+    Gpu(Box<Weight>),
 }
 
 impl Linear {
@@ -53,7 +53,7 @@ impl Linear {
                 Kind::Packed { weight: PackedMatrix::from_f32(&values, width), bias }
             }
             #[cfg(feature = "gpu")]
-            Rows::Gpu(weight) => Kind::Gpu(Weight::new(weight, &bias)),
+            Rows::Gpu(weight) => Kind::Gpu(Box::new(Weight::new(weight, &bias))),
         })
     }
 

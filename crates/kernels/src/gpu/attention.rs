@@ -141,7 +141,7 @@ fn attention_kernel<F: Float, N: Size>(
             weights *= fade;
             #[unroll]
             for part in 0..head {
-                gathered[part] = gathered[part] * Vector::new(fade);
+                gathered[part] *= Vector::new(fade);
             }
             #[unroll]
             for key in 0..KEYS {
@@ -150,7 +150,7 @@ fn attention_kernel<F: Float, N: Size>(
                 #[unroll]
                 for part in 0..head {
                     let numbers = value_tile[(near + key) * head + part];
-                    gathered[part] = gathered[part] + Vector::new(weight) * Vector::cast_from(numbers);
+                    gathered[part] += Vector::new(weight) * Vector::cast_from(numbers);
                 }
             }
         }

@@ -138,7 +138,7 @@ fn fill<F: Float, N: Size>(
         if k < inputs {
             value = rows[source * inputs + k];
         }
-        if comptime!(side * UNITS % (UNITS * UNITS / DEPTH) == 0) || row < comptime!(side * UNITS) {
+        if comptime!((side * UNITS).is_multiple_of(UNITS * UNITS / DEPTH)) || row < comptime!(side * UNITS) {
             tile[row * STRIDE + unit % DEPTH] = value;
         }
     }

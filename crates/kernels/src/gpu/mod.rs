@@ -1,7 +1,7 @@
 //! The GPU: kernels in CubeCL, Burn's compute language, which become WGSL, SPIR-V, Metal's language or CUDA.
 //!
-//! A layer is seven launches: [`linear`] for queries, keys and values at once, [`attention`], [`linear`] with the
-//! residual, [`norm`], twice [`linear`] around GELU, [`norm`]. Numbers are stored in f32 or f16 and added up in f32.
+//! A layer is seven launches: a product ([`Weight`]) for queries, keys and values at once, [`attention`], a product with
+//! the residual, [`Norm`], two products around GELU, [`Norm`]. Numbers are stored in f32 or f16 and added up in f32.
 
 mod attention;
 mod gather;
@@ -20,7 +20,7 @@ use cubecl::server::Handle;
 pub(crate) use attention::{AttentionBlocks, attention};
 pub(crate) use gather::{gather, stacked};
 pub(crate) use linear::{Then, Weight};
-pub(crate) use norm::norm;
+pub(crate) use norm::Norm;
 
 /// Numbers that one load brings: rows are read in vectors of four.
 pub(crate) const VECTOR: usize = 4;

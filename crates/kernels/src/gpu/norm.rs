@@ -19,7 +19,7 @@ fn norm_kernel<I: Float, F: Float, N: Size>(
     #[define(I)] _input: ElemType,
     #[define(F)] _output: ElemType,
 ) {
-    let row = CUBE_POS as usize;
+    let row = CUBE_POS;
     let unit = UNIT_POS as usize;
     let parts = comptime!(width.div_ceil(UNITS));
     let start = row.min(row_count - 1) * width;
@@ -39,7 +39,7 @@ fn norm_kernel<I: Float, F: Float, N: Size>(
     let mut squares = Vector::<f32, N>::new(0.0);
     #[unroll]
     for part in 0..parts {
-        values[part] = values[part] - mean;
+        values[part] -= mean;
         if unit + part * UNITS < width {
             squares += values[part] * values[part];
         }
@@ -67,29 +67,38 @@ fn total<N: Size>(mine: Vector<f32, N>) -> f32 {
     all.dot(Vector::new(1.0))
 }
 
-/// LayerNorm of every row, in f16 if asked for: `[rows, width]` → `[rows, width]`
-pub(crate) fn norm(rows: &Matrix, (weight, bias): (&Matrix, &Matrix), epsilon: f32, f16: bool) -> Matrix {
-    let out = rows.gpu.empty(rows.rows, rows.width, f16);
-    // No more than 65,535 in one direction.
-    let across = rows.rows.min(1 << 15);
-    let cubes = CubeCount::Static(across as u32, rows.rows.div_ceil(across) as u32, 1);
-    // Every index stays within the shapes above.
-    unsafe {
-        norm_kernel::launch_unchecked(
-            rows.gpu.client(),
-            cubes,
-            CubeDim::new_1d(UNITS as u32),
-            VECTOR,
-            rows.argument(VECTOR),
-            weight.argument(VECTOR),
-            bias.argument(VECTOR),
-            out.argument(VECTOR),
-            rows.rows,
-            epsilon,
-            rows.width / VECTOR,
-            rows.element(),
-            out.element(),
-        );
+/// A LayerNorm's weight and bias, `[1, width]` in f32.
+pub(crate) struct Norm {
+    pub(crate) weight: Matrix,
+    pub(crate) bias: Matrix,
+    pub(crate) epsilon: f32,
+}
+
+impl Norm {
+    /// LayerNorm of every row, in f16 if asked for: `[rows, width]` → `[rows, width]`
+    pub(crate) fn forward(&self, rows: &Matrix, f16: bool) -> Matrix {
+        let out = rows.gpu.empty(rows.rows, rows.width, f16);
+        // No more than 65,535 in one direction.
+        let across = rows.rows.min(1 << 15);
+        let cubes = CubeCount::Static(across as u32, rows.rows.div_ceil(across) as u32, 1);
+        // Every index stays within the shapes above.
+        unsafe {
+            norm_kernel::launch_unchecked(
+                rows.gpu.client(),
+                cubes,
+                CubeDim::new_1d(UNITS as u32),
+                VECTOR,
+                rows.argument(VECTOR),
+                self.weight.argument(VECTOR),
+                self.bias.argument(VECTOR),
+                out.argument(VECTOR),
+                rows.rows,
+                self.epsilon,
+                rows.width / VECTOR,
+                rows.element(),
+                out.element(),
+            );
+        }
+        out
     }
-    out
 }
