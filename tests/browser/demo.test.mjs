@@ -95,8 +95,8 @@ page_test("one click ranks the sample: the answer comes up from the tenth place,
       assert.equal(moves[rank], move > 0 ? `up ${move}` : move < 0 ? `down ${-move}` : "same place");
     });
     const scores = await texts(page, "#reranked-list .score");
-    // The command line's score for the same pair is 0.8841.
-    assert.ok(Math.abs(Number(scores[0]) - 0.884) <= 0.001, scores[0]);
+    // In f32 the score is 0.8841; the model's file is in q8 and is computed so, which moves a logit by up to 0.4, this one by 0.1.
+    assert.ok(Math.abs(Number(scores[0]) - 0.884) <= 0.02, scores[0]);
     const numbers = scores.map((score) => (score === "<0.001" ? 0 : Number(score)));
     assert.ok(numbers.every((score, rank) => rank === 0 || score <= numbers[rank - 1]));
     assert.equal(await page.locator("#gutter path").count(), 16);

@@ -1,14 +1,14 @@
 //! `x · weightᵀ + bias`, with what follows it, in one launch.
 //!
 //! A workgroup of 16 × 16 units makes a tile of the result. Tiles of `x` and of the weight, [`DEPTH`] vectors
-//! deep, pass through workgroup memory; a unit adds up `rows` × `columns` results in registers, 16 apart from one
+//! deep, pass through workgroup memory; a unit adds up `side` × `side` results in registers, 16 apart from one
 //! another, so that its neighbours read and write what lies beside them.
 
 use std::ops::Range;
 
 use cubecl::prelude::*;
 
-use super::{Gpu, Matrix, VECTOR};
+use super::{Matrix, VECTOR};
 
 /// Units of a workgroup, in either direction.
 const UNITS: usize = 16;
@@ -33,23 +33,13 @@ pub(crate) enum Then {
     Add,
 }
 
-/// How many rows and columns of the result a unit makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Tile {
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-}
-
-impl Tile {
-    /// The largest tile that fits the GPU's workgroup memory, and of which there are enough to keep it busy.
-    fn of(gpu: &Gpu, rows: usize, outputs: usize, f16: bool) -> Self {
-        let memory = gpu.client.properties().hardware.max_shared_memory_size;
-        let bytes = |side: usize| 2 * side * UNITS * STRIDE * VECTOR * if f16 { 2 } else { 4 };
-        let count = |side: usize| rows.div_ceil(side * UNITS) * outputs.div_ceil(side * UNITS);
-        let fits = |&side: &usize| count(side) >= BUSY && bytes(side) <= memory;
-        let side = [8, 4].into_iter().find(fits).unwrap_or(2);
-        Self { rows: side, columns: side }
-    }
+/// Rows, and columns, of the result that a unit makes: the most for which the workgroup fits the GPU's memory, and of
+/// which there are enough to keep it busy.
+fn side(rows: usize, outputs: usize, f16: bool, memory: usize) -> usize {
+    let bytes = |side: usize| 2 * side * UNITS * STRIDE * VECTOR * if f16 { 2 } else { 4 };
+    let count = |side: usize| rows.div_ceil(side * UNITS) * outputs.div_ceil(side * UNITS);
+    let fits = |&side: &usize| count(side) >= BUSY && bytes(side) <= memory;
+    [8, 4].into_iter().find(fits).unwrap_or(2)
 }
 
 #[cube(launch_unchecked)]
@@ -63,38 +53,38 @@ fn linear_kernel<F: Float, N: Size>(
     outputs: usize,
     inputs: usize,
     first: usize,
-    #[comptime] tile: Tile,
+    #[comptime] side: usize,
     #[comptime] then: Then,
     #[define(F)] _element: ElemType,
 ) {
-    let mut left = Shared::<[Vector<F, N>]>::new_slice(comptime!(tile.rows * UNITS * STRIDE));
-    let mut right = Shared::<[Vector<F, N>]>::new_slice(comptime!(tile.columns * UNITS * STRIDE));
-    let mut sums = Array::<f32>::new(comptime!(tile.rows * tile.columns));
+    let mut left = Shared::<[Vector<F, N>]>::new_slice(comptime!(side * UNITS * STRIDE));
+    let mut right = Shared::<[Vector<F, N>]>::new_slice(comptime!(side * UNITS * STRIDE));
+    let mut sums = Array::<f32>::new(comptime!(side * side));
     let x = UNIT_POS_X as usize;
     let y = UNIT_POS_Y as usize;
-    let top = CUBE_POS_Y as usize * comptime!(tile.rows * UNITS);
-    let start = CUBE_POS_X as usize * comptime!(tile.columns * UNITS);
+    let top = CUBE_POS_Y as usize * comptime!(side * UNITS);
+    let start = CUBE_POS_X as usize * comptime!(side * UNITS);
     #[unroll]
-    for sum in 0..comptime!(tile.rows * tile.columns) {
+    for sum in 0..comptime!(side * side) {
         sums[sum] = 0.0;
     }
     for depth in range_stepped(0, inputs, DEPTH) {
-        fill(&mut left, rows, top, row_count, depth, inputs, 0usize, tile.rows);
-        fill(&mut right, weight, start, outputs, depth, inputs, first, tile.columns);
+        fill(&mut left, rows, top, row_count, depth, inputs, 0usize, side);
+        fill(&mut right, weight, start, outputs, depth, inputs, first, side);
         sync_cube();
         #[unroll]
         for k in 0..DEPTH {
-            let mut columns = Array::<Vector<f32, N>>::new(tile.columns);
+            let mut columns = Array::<Vector<f32, N>>::new(side);
             #[unroll]
-            for column in 0..tile.columns {
+            for column in 0..side {
                 columns[column] = Vector::cast_from(right[(x + column * UNITS) * STRIDE + k]);
             }
             #[unroll]
-            for row in 0..tile.rows {
+            for row in 0..side {
                 let value = Vector::<f32, N>::cast_from(left[(y + row * UNITS) * STRIDE + k]);
                 #[unroll]
-                for column in 0..tile.columns {
-                    let sum = comptime!(row * tile.columns + column);
+                for column in 0..side {
+                    let sum = comptime!(row * side + column);
                     sums[sum] += value.dot(columns[column]);
                 }
             }
@@ -102,13 +92,13 @@ fn linear_kernel<F: Float, N: Size>(
         sync_cube();
     }
     #[unroll]
-    for row in 0..tile.rows {
+    for row in 0..side {
         #[unroll]
-        for column in 0..tile.columns {
+        for column in 0..side {
             let i = top + y + row * UNITS;
             let j = start + x + column * UNITS;
             if i < row_count && j < outputs {
-                let sum = sums[comptime!(row * tile.columns + column)] + bias[first + j];
+                let sum = sums[comptime!(row * side + column)] + bias[first + j];
                 out[i * outputs + j] = F::cast_from(followed::<F>(sum, residual, i * outputs + j, then));
             }
         }
@@ -152,7 +142,8 @@ fn followed<F: Float>(sum: f32, residual: &[F], index: usize, #[comptime] then: 
             let erf = Erf::erf(sum * comptime!(std::f32::consts::FRAC_1_SQRT_2));
             0.5 * sum * (1.0 + erf)
         }
-        Then::Tanh => sum.tanh(),
+        // Drivers make tanh of exponentials, which overflow; in f32 it is 1 from 10 on. What is no number stays none.
+        Then::Tanh => select(sum.abs() > 10.0, sum / sum.abs(), sum.tanh()),
         Then::Add => sum + f32::cast_from(residual[index]),
     }
 }
@@ -187,13 +178,14 @@ impl Weight {
         residual: Option<&Matrix>,
     ) -> Matrix {
         let out = rows.gpu.empty(rows.rows, outputs.len(), rows.f16);
-        let tile = Tile::of(&rows.gpu, rows.rows, outputs.len(), rows.f16);
-        let count = |all: usize, side: usize| all.div_ceil(side * UNITS) as u32;
+        let memory = rows.gpu.client.properties().hardware.max_shared_memory_size;
+        let side = side(rows.rows, outputs.len(), rows.f16, memory);
+        let count = |all: usize| all.div_ceil(side * UNITS) as u32;
         // Every index stays within the shapes above.
         unsafe {
             linear_kernel::launch_unchecked(
                 rows.gpu.client(),
-                CubeCount::Static(count(outputs.len(), tile.columns), count(rows.rows, tile.rows), 1),
+                CubeCount::Static(count(outputs.len()), count(rows.rows), 1),
                 CubeDim::new_2d(UNITS as u32, UNITS as u32),
                 VECTOR,
                 rows.argument(VECTOR),
@@ -205,11 +197,27 @@ impl Weight {
                 outputs.len(),
                 rows.width / VECTOR,
                 outputs.start,
-                tile,
+                side,
                 then,
                 rows.element(),
             );
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::side;
+
+    #[test]
+    fn tiles_are_large_where_there_are_many_and_memory_for_them() {
+        let plenty = 32 << 10;
+        assert_eq!(side(2048, 1536, false, plenty), 8);
+        assert_eq!(side(128, 384, false, plenty), 2);
+        assert_eq!(side(512, 384, false, plenty), 4);
+        // WebGPU promises no more than 16 KiB; two tiles of 128 rows take 20 in f32, 10 in f16.
+        assert_eq!(side(2048, 1536, false, 16 << 10), 4);
+        assert_eq!(side(2048, 1536, true, 16 << 10), 8);
     }
 }
