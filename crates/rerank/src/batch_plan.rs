@@ -48,9 +48,7 @@ impl Lane {
 ///
 /// Lanes take turns by deficit round robin (Shreedhar and Varghese, SIGCOMM 1995): each gets an equal share
 /// of tokens, whatever the length of its pairs. Passes over what waits are about equally large, of `target_tokens`
-/// and no more than twice that. Pairs lie end
-/// to end in a pass, so no token slot is padding; sorting only brings equal lengths together, whose attention
-/// is computed in one call.
+/// and no more than twice that. Pairs lie end to end in a pass, so no token slot is padding.
 pub(crate) fn next_pass(
     lanes: &mut [&mut Lane],
     turn: &mut usize,
@@ -72,7 +70,7 @@ pub(crate) fn next_pass(
                 pass.extend(lane.pop().map(|(pair, tokens)| (*turn, pair, tokens)));
             }
             next => {
-                lane.credit = TURN_TOKENS + if next.is_some() { lane.credit } else { 512 };
+                lane.credit = TURN_TOKENS + if next.is_some() { lane.credit } else { TURN_TOKENS };
                 *turn += 1;
             }
         }

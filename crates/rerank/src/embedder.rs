@@ -29,7 +29,7 @@ impl Embedder {
     pub fn load(files: ModelFiles, options: &LoadOptions) -> Result<Self, Error> {
         let (config, tokenizer) = files.description.read()?;
         let opened = pollster::block_on(crate::device::open(&options.device))?;
-        crate::load::check_tokenizer(&tokenizer, &config)?;
+        crate::load::check(&config, &tokenizer, &opened.info)?;
         let max_tokens = options.max_tokens.unwrap_or(usize::MAX).min(config.max_tokens());
         let template = tokenizer.pair(&[], &[]).ids;
         let (Some(first), Some(last)) = (template.first(), template.last()) else {
@@ -39,9 +39,6 @@ impl Embedder {
         };
         let around = [*first, *last];
         let kind = opened.info.kind;
-        if kind != DeviceKind::Cpu {
-            config.check_for_gpu()?;
-        }
         let model = async { BiEncoder::load(config, files.checkpoint, Precision::F32, &opened.device) };
         let model = pollster::block_on(caught(kind, model))?;
         Ok(Self { model, tokenizer, around, max_tokens, device: opened.info })

@@ -144,10 +144,7 @@ impl Prepared {
         opened: OpenDevice,
         options: &LoadOptions,
     ) -> Result<Self, Error> {
-        check_tokenizer(&tokenizer, &config)?;
-        if opened.info.kind != DeviceKind::Cpu {
-            config.check_for_gpu()?;
-        }
+        check(&config, &tokenizer, &opened.info)?;
         let max_tokens = options.max_tokens.unwrap_or(usize::MAX).min(config.max_tokens());
         if max_tokens < tokenizer.special_tokens() + 2 {
             return Err(crate::request::option("max_tokens", max_tokens, "room for a query and a document"));
@@ -225,7 +222,19 @@ async fn warm_up(model: &CrossEncoder, max_tokens: usize) -> Result<(), ModelErr
     Ok(())
 }
 
-pub(crate) fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<(), Error> {
+/// Refuses a tokenizer or a device that does not go with the model.
+pub(crate) fn check(
+    config: &ModelConfig,
+    tokenizer: &PairTokenizer,
+    device: &DeviceInfo,
+) -> Result<(), Error> {
+    if device.kind != DeviceKind::Cpu {
+        config.check_for_gpu()?;
+    }
+    check_tokenizer(tokenizer, config)
+}
+
+fn check_tokenizer(tokenizer: &PairTokenizer, config: &ModelConfig) -> Result<(), Error> {
     let mismatch = |problem| Err(Error::TokenizerMismatch { problem });
     if tokenizer.vocab_size() > config.vocab_size {
         let (found, expected) = (tokenizer.vocab_size(), config.vocab_size);

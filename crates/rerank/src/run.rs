@@ -138,7 +138,7 @@ impl Reranker {
         let forward = |packed| caught(self.summary.device.kind, self.model.forward(packed));
         let logits = match packed.as_slice() {
             [whole] => forward(whole).await?,
-            // Many operations of the CPU backend use one thread; side by side they use all.
+            // Between its products a part is computed by one thread; side by side they use all.
             _ => {
                 let parts = packed.par_iter().map(|packed| pollster::block_on(forward(packed)));
                 parts.collect::<Result<Vec<_>, _>>()?.concat()
