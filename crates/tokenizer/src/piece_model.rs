@@ -25,6 +25,7 @@ pub(crate) enum PieceModel {
 #[derive(Deserialize)]
 struct UnigramFields {
     vocab: Vec<(Box<str>, f64)>,
+    /// `tokenizers` takes a file without it, and fails at the first unknown character.
     unk_id: u32,
     #[serde(default)]
     byte_fallback: bool,
@@ -39,11 +40,12 @@ struct Kind {
 impl<'de> Deserialize<'de> for PieceModel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let json = <&RawValue>::deserialize(deserializer)?.get();
-        if serde_json::from_str::<Kind>(json).is_ok_and(|Kind { kind }| kind == "Unigram")
-            && let Ok(UnigramFields { vocab, unk_id, byte_fallback: false }) = serde_json::from_str(json)
-            && let Some(unigram) = Unigram::new(vocab, unk_id)
-        {
-            return Ok(Self::Unigram(unigram));
+        if serde_json::from_str::<Kind>(json).is_ok_and(|Kind { kind }| kind == "Unigram") {
+            let UnigramFields { vocab, unk_id, byte_fallback } =
+                serde_json::from_str(json).map_err(D::Error::custom)?;
+            if !byte_fallback && let Some(unigram) = Unigram::new(vocab, unk_id) {
+                return Ok(Self::Unigram(unigram));
+            }
         }
         serde_json::from_str(json).map(|model| Self::Other(Box::new(model))).map_err(D::Error::custom)
     }

@@ -68,13 +68,14 @@ fn refuses_what_is_not_a_tokenizer() {
     let no_model = changed(|file| drop(file.as_object_mut().unwrap().remove("model")));
     let no_pieces = changed(|file| file["model"]["vocab"] = json!([]));
     let far_unknown = changed(|file| file["model"]["unk_id"] = json!(1000));
+    let no_unknown = changed(|file| drop(file["model"].as_object_mut().unwrap().remove("unk_id")));
     let other_kind = changed(|file| file["model"]["type"] = json!("Trigram"));
     let bad_map = changed(|file| file["normalizer"]["normalizers"][0]["precompiled_charsmap"] = json!("?"));
     // Found by fuzzing: the tokenizers crate panics on it.
     let template_token = changed(|file| {
         drop(file["post_processor"]["special_tokens"].as_object_mut().unwrap().remove("</s>"))
     });
-    let built = [no_model, no_pieces, far_unknown, other_kind, bad_map, template_token];
+    let built = [no_model, no_pieces, far_unknown, no_unknown, other_kind, bad_map, template_token];
     let plain = [b"".as_slice(), b"null", b"[]", b"{}", b"PK\x03\x04", b"\xff\xfe\x00"];
     for file in built.iter().map(Vec::as_slice).chain(plain) {
         let error = error_of(file);
