@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
-use super::math::exp;
+use super::math::exp2;
 use super::simd::{Kernel, Simd, run};
 use super::threads::share;
 use super::tile::{pack_rows, panel_columns, tile};
@@ -59,6 +59,8 @@ struct Attention<'a> {
 #[derive(Default)]
 struct Scratch {
     keys: Aligned,
+    /// Row by row: where they come from, rows are so far apart that few fit the first cache at once.
+    values: Aligned,
     queries: Aligned,
     scores: Aligned,
 }
@@ -86,14 +88,18 @@ impl Attention<'_> {
         for head in 0..heads {
             let columns = head * head_dim..(head + 1) * head_dim;
             pack_rows(key_value, 2 * hidden, columns.clone(), ROWS, &mut scratch.keys);
-            let values = &key_value[hidden + columns.start..];
+            scratch.values.resize(length * head_dim);
+            for (row, values) in key_value.chunks(2 * hidden).zip(scratch.values.chunks_exact_mut(head_dim)) {
+                values.copy_from_slice(&row[hidden + columns.start..][..head_dim]);
+            }
             let panel = panel_columns::<S>() * hidden;
             for (query, out) in query.chunks(panel).zip(out.chunks_mut(panel)) {
                 unsafe {
                     pack_queries::<S>(query, hidden, columns.clone(), &mut scratch.queries);
                     scores::<S, ROWS>(length, head_dim, &mut scratch);
                     let total = softmax::<S>(&mut scratch.scores);
-                    let weighted = Weighted { values, step: 2 * hidden, scores: &scratch.scores, total };
+                    let Scratch { values, scores, .. } = &scratch;
+                    let weighted = Weighted { values, step: head_dim, scores, total };
                     weighted.sum::<S, ROWS>(out, hidden, columns.clone());
                 }
             }
@@ -101,7 +107,7 @@ impl Attention<'_> {
     }
 }
 
-/// The queries as the columns of a panel, scaled by 1/√head_dim; what is missing is zero.
+/// The queries as the columns of a panel, scaled by log₂e/√head_dim, for powers of 2; what is missing is zero.
 #[inline(always)]
 unsafe fn pack_queries<S: Simd>(
     query: &[f32],
@@ -109,7 +115,7 @@ unsafe fn pack_queries<S: Simd>(
     columns: std::ops::Range<usize>,
     packed: &mut Aligned,
 ) {
-    let scale = 1.0 / (columns.len() as f32).sqrt();
+    let scale = std::f32::consts::LOG2_E / (columns.len() as f32).sqrt();
     packed.resize(columns.len() * panel_columns::<S>());
     packed.fill(0.0);
     for (index, query) in query.chunks_exact(hidden).enumerate() {
@@ -138,7 +144,7 @@ unsafe fn scores<S: Simd, const ROWS: usize>(keys: usize, head_dim: usize, scrat
     scratch.scores.resize(keys * columns);
 }
 
-/// e^(score − largest) of every column, and the columns' sums.
+/// 2^(score − largest) of every column, and the columns' sums.
 #[inline(always)]
 unsafe fn softmax<S: Simd>(scores: &mut [f32]) -> [S::Vector; 2] {
     let columns = panel_columns::<S>();
@@ -152,7 +158,7 @@ unsafe fn softmax<S: Simd>(scores: &mut [f32]) -> [S::Vector; 2] {
         for row in scores.chunks_exact_mut(columns) {
             for half in 0..2 {
                 let place = row.as_mut_ptr().add(half * S::LANES);
-                let value = exp::<S>(S::sub(S::load(place), largest[half]));
+                let value = exp2::<S>(S::sub(S::load(place), largest[half]));
                 total[half] = S::add(total[half], value);
                 S::store(value, place);
             }
