@@ -9,7 +9,7 @@ usage() {
 ./build.sh run            build (CPU only) and rerank a sample with the embedded model
 ./build.sh test [--all]   every test, GPU tests on Mesa's software Vulkan; --all adds the heavy ones
 ./build.sh check          formatting and lints
-./build.sh wasm [NAME]     the WebAssembly modules, or one of cpu, cpu_relaxed and gpu, in web/dist/wasm, and their sizes
+./build.sh wasm [NAME]     the WebAssembly modules, or one of cpu, cpu_relaxed, cpu_threads and gpu, in web/dist/wasm, and their sizes
 ./build.sh pkg            the npm package, in pkg/
 ./build.sh demo           the npm package and the demo page, served on this machine [--port 8000]
 ./build.sh bench native   the program on the CPU beside ONNX Runtime: tests/bench/README.md

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2054,SC2119,SC2120
-# The web part of build.sh: three WebAssembly modules, the npm package, the demo page, and their tests.
+# The web part of build.sh: four WebAssembly modules, the npm package, the demo page, and their tests.
 
 web_target="${CARGO_TARGET_DIR:-target}/web"
 
@@ -32,20 +32,31 @@ node_client_tests() {
   node --test --test-reporter=spec "$folder/clients.test.mjs" || echo "error: tests/clients with npm"
 }
 
-# Sets cargo_wasm and wasm_flags. Where rustup cannot add the target, Debian's compiler, which comes with the
-# source of the standard library, builds that too.
+# Sets cargo_wasm, cargo_threads, which builds a standard library that has threads, and wasm_flags. Where rustup
+# cannot add what is missing, Debian's compiler, which comes with the source of the standard library, does both.
 need_wasm() {
-  cargo_wasm=(cargo build)
+  local library
+  library=$(rustc --print sysroot)/lib/rustlib
   # Messages of panics name source files: the same on every machine, so that the modules are too.
   wasm_flags=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=crates")
-  [ ! -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ] || return 0
-  if command -v rustup >/dev/null; then
-    say "rustup target add wasm32-unknown-unknown"
-    rustup target add wasm32-unknown-unknown >&2 && return 0
+  if [ -d "$library/wasm32-unknown-unknown" ] || rustup_add target wasm32-unknown-unknown; then
+    if [ -d "$library/src/rust/library" ] || rustup_add component rust-src; then
+      cargo_wasm=(cargo build)
+      cargo_threads=(env RUSTC_BOOTSTRAP=1 cargo build -Zbuild-std=std,panic_abort)
+      wasm_flags+=("--remap-path-prefix=$library/src/rust=rust")
+      return 0
+    fi
   fi
   need_debian_wasm && return 0
-  echo "build.sh: the WebAssembly target is missing; run: rustup target add wasm32-unknown-unknown" >&2
+  echo "build.sh: the WebAssembly target is missing; run: rustup target add wasm32-unknown-unknown &&" \
+    "rustup component add rust-src" >&2
   return 1
+}
+
+rustup_add() { # target|component NAME
+  command -v rustup >/dev/null || return 1
+  say "rustup $1 add $2"
+  rustup "$1" add "$2" >&2
 }
 
 need_debian_wasm() {
@@ -56,18 +67,32 @@ need_debian_wasm() {
   command -v "wasm-ld-$llvm" >/dev/null || install_debian "linking WebAssembly" "lld-$llvm" || return 1
   cargo_wasm=(env RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc
     "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-$llvm" /usr/bin/cargo build -Zbuild-std=std,panic_abort)
+  cargo_threads=("${cargo_wasm[@]}")
   wasm_flags+=("--remap-path-prefix=$source=rust" "--remap-path-prefix=$(readlink -f "$source")=rust")
 }
 
+# What a module with threads needs of the linker: a memory that workers share, which grows to 4 GiB.
+thread_flags=(-Clink-arg=--shared-memory -Clink-arg=--import-memory -Clink-arg=--max-memory=4294967296)
+for symbol in __heap_base __wasm_init_tls __tls_size __tls_align __tls_base; do
+  thread_flags+=("-Clink-arg=--export=$symbol")
+done
+
 # A folder for each module: they share a file name, and each would link the other's again.
-wasm_module() { # cpu|cpu_relaxed|gpu
-  local folder="$web_target/$1" built optimized instructions=+simd128 wasm_opt=("${wasm_opt[@]}")
-  [ "$1" != cpu_relaxed ] || { instructions+=,+relaxed-simd wasm_opt+=(--enable-relaxed-simd); }
+wasm_module() { # cpu|cpu_relaxed|cpu_threads|gpu
+  local folder="$web_target/$1" built optimized instructions=+simd128 feature=${1#cpu_} cargo=("${cargo_wasm[@]}")
+  local flags=("${wasm_flags[@]}") wasm_opt=("${wasm_opt[@]}")
+  case "$1" in
+    cpu_relaxed) feature=cpu ;;
+    cpu_threads)
+      instructions+=,+atomics,+bulk-memory cargo=("${cargo_threads[@]}") flags+=("${thread_flags[@]}")
+      wasm_opt+=(--enable-threads) ;;
+  esac
+  case "$1" in cpu_*) instructions+=,+relaxed-simd wasm_opt+=(--enable-relaxed-simd) ;; esac
   built="$folder/wasm32-unknown-unknown/web/crossrank_wasm.wasm"
-  say "cargo build --profile web --target wasm32-unknown-unknown -p crossrank-wasm --features ${1%_*} # $instructions"
-  CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "-Ctarget-feature=$instructions"$'\x1f'"${wasm_flags[*]}") \
-    "${cargo_wasm[@]}" --locked --profile web --target wasm32-unknown-unknown --target-dir "$folder" \
-    -p crossrank-wasm --no-default-features --features "${1%_*}"
+  say "cargo build --profile web --target wasm32-unknown-unknown -p crossrank-wasm --features $feature # $instructions"
+  CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "-Ctarget-feature=$instructions"$'\x1f'"${flags[*]}") \
+    "${cargo[@]}" --locked --profile web --target wasm32-unknown-unknown --target-dir "$folder" \
+    -p crossrank-wasm --no-default-features --features "$feature"
   # wasm-opt takes minutes: not again for the same module and tools.
   optimized="$folder/optimized-$(cat "$built" tools/bindgen/src/main.rs tools/bindgen/Cargo.lock \
     web/node_modules/binaryen/package.json - <<< "${wasm_opt[*]}" | cksum | cut -d ' ' -f 1)"
@@ -76,7 +101,7 @@ wasm_module() { # cpu|cpu_relaxed|gpu
   cp "$optimized/crossrank_$1.js" "$optimized/crossrank_$1.wasm" web/dist/wasm/
 }
 
-optimize() { # cpu|cpu_relaxed|gpu MODULE FOLDER
+optimize() { # cpu|cpu_relaxed|cpu_threads|gpu MODULE FOLDER
   local name="crossrank_$1"
   say "wasm-bindgen and wasm-opt $name"
   rm -rf "${3%-*}"-*
@@ -88,13 +113,13 @@ optimize() { # cpu|cpu_relaxed|gpu MODULE FOLDER
   touch "$3/ready"
 }
 
-wasm() { # [cpu|cpu_relaxed|gpu]
+wasm() { # [cpu|cpu_relaxed|cpu_threads|gpu]
   need_npm_packages
   need_wasm
-  local module modules=(cpu cpu_relaxed gpu)
+  local module modules=(cpu cpu_relaxed cpu_threads gpu)
   case "${1:-}" in
     '') ;;
-    cpu | cpu_relaxed | gpu) modules=("$1") ;;
+    cpu | cpu_relaxed | cpu_threads | gpu) modules=("$1") ;;
     *) usage; exit 2 ;;
   esac
   for module in "${modules[@]}"; do wasm_module "$module"; done

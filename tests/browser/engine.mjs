@@ -7,7 +7,7 @@ const bytes = async (address) => {
 };
 const json = async (address) => (await fetch(address)).json();
 
-/** The module `cpu`, `cpu_relaxed` or `gpu`, started. */
+/** The module `cpu`, `cpu_relaxed`, `cpu_threads` or `gpu`, started. */
 export async function start(kind) {
   const module = await import(`/web/dist/wasm/crossrank_${kind}.js`);
   await module.default({ module_or_path: `/web/dist/wasm/crossrank_${kind}.wasm` });

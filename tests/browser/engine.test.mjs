@@ -17,7 +17,7 @@ const FIXTURES = {
   "xlmr-small-embeddings": ["model.safetensors"],
 };
 
-const missing = ["cpu", "cpu_relaxed", "gpu"].map((kind) => join(ROOT, `web/dist/wasm/crossrank_${kind}.wasm`)).filter((file) => !existsSync(file));
+const missing = ["cpu", "cpu_relaxed", "cpu_threads", "gpu"].map((kind) => join(ROOT, `web/dist/wasm/crossrank_${kind}.wasm`)).filter((file) => !existsSync(file));
 const skip = noChromium || (missing.length > 0 && `${missing.join(", ")} missing`);
 if (skip) console.log(`skipped: browser_engine: ${skip}`);
 

@@ -39,11 +39,14 @@ function siteFiles() {
   };
 }
 
-/** A server with everything, and a browser; nothing where the tests are skipped. The caller closes it. */
-export async function openSite() {
+/**
+ * A server with everything, which sends `headers` with every answer, and a browser; nothing where the tests are
+ * skipped. The caller closes it.
+ */
+export async function openSite({ headers = {} } = {}) {
   if (reason) return { close: async () => {} };
   // Nothing from the browser's own cache: tests change what is served.
-  const server = await serve(siteFiles(), { headers: { "cache-control": "no-store" } });
+  const server = await serve(siteFiles(), { headers: { "cache-control": "no-store", ...headers } });
   const browser = await launchChromium();
   const open = () => openPage(browser, `${server.address}/page.html`);
   return {

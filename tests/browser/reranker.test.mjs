@@ -51,7 +51,7 @@ rerankerTest("info says what was loaded and where it runs", async () => {
   const { weightBytes, keptBytes, ...others } = info;
   assert.deepEqual(others, {
     name: "ms-marco-MiniLM-L-12-v2", device: "wasm", adapter: "wasm", dtype: others.dtype,
-    maxTokens: 512, hiddenSize: 384, layers: 12, vocabSize: 30522,
+    threads: 1, maxTokens: 512, hiddenSize: 384, layers: 12, vocabSize: 30522,
   });
   assert.match(info.dtype, /^(f32|q8)$/);
   assert.equal(weightBytes, 34_457_964);

@@ -6,6 +6,8 @@ import type { LoadOptions, ModelChoice, ModelDefinition, ModelFile } from "./typ
 /** What `load` was asked for: `worker` is whether there is one, or the address of its script. */
 export interface CheckedLoad {
   settings: SessionSettings;
+  /** At most, and on WebAssembly. */
+  threads: number | undefined;
   worker: boolean | string;
   watch: LoadWatch;
 }
@@ -20,6 +22,7 @@ const RULES: Record<keyof LoadOptions, Rule> = {
   worker: [(value) => typeof value === "boolean" || ADDRESS[0](value), "true, false or the address of its script"],
   wasm: ADDRESS,
   memoryBudgetBytes: WHOLE,
+  threads: WHOLE,
 };
 
 /** @throws `invalid_input` */
@@ -36,6 +39,7 @@ export function readLoadOptions(model: ModelChoice, given: LoadOptions): Checked
       ...(wasm !== undefined && { wasm: absolute(wasm) }),
       ...(memoryBudgetBytes !== undefined && { memoryBudgetBytes }),
     },
+    threads: options.threads,
     worker: readWorker(options.worker),
     watch: { signal, onProgress },
   };

@@ -1,11 +1,21 @@
 import { RerankError } from "./errors.js";
+import { type Threads, startThreads } from "./threads.js";
 import type { WasmModule } from "./wasm/surface.js";
 
 /** What a WebAssembly module computes on. */
 export type ModuleKind = "cpu" | "gpu";
 
+/** The files of a module. */
+type ModuleName = "cpu" | "cpu_relaxed" | "cpu_threads" | "gpu";
+
+export interface LoadedModule {
+  module: WasmModule;
+  /** How many it computes in. */
+  threads: number;
+}
+
 /** Modules in use, by the address of their script. A module's memory stays until the page or worker ends. */
-const modules = new Map<string, Promise<WasmModule>>();
+const modules = new Map<string, Promise<LoadedModule>>();
 /** How many of an address have stopped: a script's instance cannot be had anew but at another address. */
 const stopped = new Map<string, number>();
 
@@ -13,11 +23,19 @@ const stopped = new Map<string, number>();
  * Loads a module, once.
  *
  * @param folder where the modules lie, if not beside this script
+ * @param threads that it may use, in a worker; one if there cannot be more
  * @throws `network` if it cannot be fetched, `device_unavailable` if this machine cannot run it, `out_of_memory`.
  */
-export function loadModule(kind: ModuleKind, folder?: string): Promise<WasmModule> {
-  const [script, binary] = addresses(kind, folder);
-  const loaded = modules.get(script.href) ?? start(script, binary);
+export function loadModule(kind: ModuleKind, folder?: string, threads?: Threads): Promise<LoadedModule> {
+  if (kind === "gpu") return load("gpu", folder);
+  if (!isRelaxed()) return load("cpu", folder);
+  const single = () => load("cpu_relaxed", folder);
+  return threads && threads.count > 1 ? load("cpu_threads", folder, threads).catch(single) : single();
+}
+
+function load(name: ModuleName, folder: string | undefined, threads?: Threads): Promise<LoadedModule> {
+  const [script, binary] = addresses(name, folder);
+  const loaded = modules.get(script.href) ?? start(script, binary, threads);
   modules.set(script.href, loaded);
   loaded.catch(() => modules.delete(script.href));
   return loaded;
@@ -25,8 +43,11 @@ export function loadModule(kind: ModuleKind, folder?: string): Promise<WasmModul
 
 /** A module that stopped in the middle of its work is of no more use: the next load starts a fresh one. */
 export function discardModule(kind: ModuleKind, folder?: string): void {
-  const [{ href }] = addresses(kind, folder);
-  if (modules.delete(href)) stopped.set(href, (stopped.get(href) ?? 0) + 1);
+  const names: ModuleName[] = kind === "gpu" ? ["gpu"] : ["cpu", "cpu_relaxed", "cpu_threads"];
+  for (const name of names) {
+    const [{ href }] = addresses(name, folder);
+    if (modules.delete(href)) stopped.set(href, (stopped.get(href) ?? 0) + 1);
+  }
 }
 
 /** A module of one function that is `i8x16.relaxed_swizzle` of two vectors: valid where relaxed SIMD is there. */
@@ -37,8 +58,9 @@ const RELAXED_SIMD = new Uint8Array([
   ...[10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11],
 ]);
 
-function addresses(kind: ModuleKind, folder: string | undefined): [script: URL, binary: URL] {
-  const name = kind === "cpu" && WebAssembly.validate(RELAXED_SIMD) ? "cpu_relaxed" : kind;
+const isRelaxed = () => WebAssembly.validate(RELAXED_SIMD);
+
+function addresses(name: ModuleName, folder: string | undefined): [script: URL, binary: URL] {
   if (folder !== undefined) {
     const base = folder.endsWith("/") ? folder : `${folder}/`;
     return [new URL(`crossrank_${name}.js`, base), new URL(`crossrank_${name}.wasm`, base)];
@@ -52,18 +74,29 @@ function addresses(kind: ModuleKind, folder: string | undefined): [script: URL, 
         new URL("./wasm/crossrank_cpu_relaxed.js", import.meta.url),
         new URL("./wasm/crossrank_cpu_relaxed.wasm", import.meta.url),
       ];
+    case "cpu_threads":
+      return [
+        new URL("./wasm/crossrank_cpu_threads.js", import.meta.url),
+        new URL("./wasm/crossrank_cpu_threads.wasm", import.meta.url),
+      ];
     case "gpu":
       return [new URL("./wasm/crossrank_gpu.js", import.meta.url), new URL("./wasm/crossrank_gpu.wasm", import.meta.url)];
   }
 }
 
-async function start(script: URL, binary: URL): Promise<WasmModule> {
+async function start(script: URL, binary: URL, threads: Threads | undefined): Promise<LoadedModule> {
   const count = stopped.get(script.href);
   const address = count === undefined ? script.href : `${script.href}?${count}`;
   try {
     const module = await importScript<WasmModule>(address);
-    await module.default({ module_or_path: binary.protocol === "file:" ? await readFile(binary) : binary });
-    return module;
+    if (!threads) {
+      await module.default({ module_or_path: binary.protocol === "file:" ? await readFile(binary) : binary });
+      return { module, threads: 1 };
+    }
+    const module_or_path = await WebAssembly.compileStreaming(fetch(binary));
+    const { memory } = await module.default({ module_or_path });
+    await startThreads(module, { script: address, module_or_path, memory, deaths: threads.deaths }, threads.count);
+    return { module, threads: threads.count };
   } catch (cause) {
     throw startError(binary, cause);
   }

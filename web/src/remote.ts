@@ -1,6 +1,7 @@
 import { RerankError } from "./errors.js";
 import { invalid } from "./options.js";
 import { type Answers, type Call, type FromWorker, type ToWorker, unpackError } from "./protocol.js";
+import { threadCount } from "./threads.js";
 import type { LoadWatch, OpenSession, Session } from "./session.js";
 import type { ModelInfo } from "./types.js";
 import type { EnginePairScore, EngineRequest, EngineResponse, Watch } from "./wasm/surface.js";
@@ -20,14 +21,18 @@ interface CallWatch extends Watch {
  * Loads a model in a worker of its own.
  *
  * @param script the address of worker.js; the one beside this script without it
+ * @param threads that it may have, if not as many as there are cores
  */
 export const openRemoteSession =
-  (script?: string): OpenSession =>
+  (script?: string, threads?: number): OpenSession =>
   async (settings, { signal, onProgress }) => {
     signal?.throwIfAborted();
     const session = new RemoteSession(startWorker(script));
+    const count = threadCount(threads);
+    const given = count > 1 ? { ...settings, threads: { count, deaths: session.hearOfDeaths() } } : settings;
+    const watch = { ...(signal && { signal }), onEvent: onProgress };
     try {
-      session.info = await session.call({ type: "open", settings }, { ...(signal && { signal }), onEvent: onProgress });
+      session.info = await session.call({ type: "open", settings: given }, watch);
       signal?.throwIfAborted();
       return session;
     } catch (error) {
@@ -91,6 +96,14 @@ class RemoteSession implements Session {
     signal: AbortSignal | undefined,
   ): Promise<EnginePairScore[]> {
     return this.call({ type: "score", pairs, maxLength }, signal ? { signal } : {});
+  }
+
+  /** The name of a channel by which threads tell that they die: the worker that waits for them cannot. */
+  hearOfDeaths(): string {
+    const channel = new BroadcastChannel(`crossrank-${crypto.randomUUID()}`);
+    channel.onmessage = ({ data }) => this.#die(`a thread stopped: ${data}`);
+    this.#ended.signal.addEventListener("abort", () => channel.close());
+    return channel.name;
   }
 
   close(): void {

@@ -47,13 +47,13 @@ export class Reranker implements AsyncDisposable {
    * @throws `RerankError`, or the reason of `options.signal`
    */
   static async load(model: types.ModelChoice, options: types.LoadOptions = {}): Promise<Reranker> {
-    const { settings, worker, watch } = readLoadOptions(model, options);
+    const { settings, threads, worker, watch } = readLoadOptions(model, options);
     const { signal } = watch;
     signal?.throwIfAborted();
     const onProgress = watch.onProgress && guarded(watch.onProgress);
     // A load that is aborted says no more.
     const untilAborted = onProgress && ((event: types.ProgressEvent) => void (signal?.aborted || onProgress(event)));
-    const open = worker === false ? openHere : openRemoteSession(worker === true ? undefined : worker);
+    const open = worker === false ? openHere : openRemoteSession(worker === true ? undefined : worker, threads);
     try {
       const session = await orAborted(signal, open(settings, { signal, onProgress: untilAborted }));
       return new Reranker({ open, settings, onProgress }, session);

@@ -2,6 +2,7 @@ import { type DevicePlan, findAdapter, planDevice } from "./device.js";
 import { EngineSink, engineError, isFatal, untilTrap } from "./engine.js";
 import { RerankError, closedError } from "./errors.js";
 import { discardModule, loadModule, type ModuleKind } from "./module.js";
+import type { Threads } from "./threads.js";
 import { type Delivered, deliver, resolveModel } from "./storage/index.js";
 import type { CacheChoice, DeviceChoice, Dtype, ModelChoice, ModelDefinition, ModelInfo, ProgressEvent } from "./types.js";
 import type { Engine, EnginePairScore, EngineRequest, EngineResponse, OpenOptions, Watch } from "./wasm/surface.js";
@@ -16,6 +17,8 @@ export interface SessionSettings {
   /** The folder of the WebAssembly modules. */
   wasm?: string;
   memoryBudgetBytes?: number;
+  /** Only a worker of our own has them. */
+  threads?: Threads;
 }
 
 export interface LoadWatch {
@@ -57,8 +60,8 @@ async function tested(plan: DevicePlan, settings: SessionSettings): Promise<Devi
   if (plan.device === "wasm") return plan;
   const { dtype = plan.adapter?.f16 ? "f16" : "f32", wasm } = settings;
   try {
-    const { selfTest } = await loadModule("gpu", wasm);
-    await untilTrap(selfTest(dtype === "f16" ? "f16" : "f32"));
+    const { module } = await loadModule("gpu", wasm);
+    await untilTrap(module.selfTest(dtype === "f16" ? "f16" : "f32"));
     return plan;
   } catch (cause) {
     const error = failed(cause, "gpu", wasm);
@@ -92,12 +95,13 @@ async function loadOn(
 ): Promise<Session> {
   const { cache, wasm } = settings;
   const kind = plan.device === "webgpu" ? "gpu" : "cpu";
-  const sink = new EngineSink(await loadModule(kind, wasm), openOptions(plan, model, settings));
+  const { module, threads } = await loadModule(kind, wasm, settings.threads);
+  const sink = new EngineSink(module, openOptions(plan, model, settings));
   try {
     const delivered = await deliver(model, sink, { cache, signal, onProgress });
     const { keptBytes } = sink;
     const engine = await sink.finish();
-    const session = new LocalSession(engine, infoOf(engine, plan, delivered, keptBytes), kind, wasm);
+    const session = new LocalSession(engine, { ...infoOf(engine, plan, delivered, keptBytes), threads }, kind, wasm);
     onProgress?.({ status: "ready", name: model.name });
     if (signal?.aborted) session.close();
     signal?.throwIfAborted();
@@ -125,7 +129,7 @@ function openOptions(plan: DevicePlan, model: ModelDefinition, settings: Session
   };
 }
 
-function infoOf(engine: Engine, plan: DevicePlan, delivered: Delivered, keptBytes: number): ModelInfo {
+function infoOf(engine: Engine, plan: DevicePlan, delivered: Delivered, keptBytes: number): Omit<ModelInfo, "threads"> {
   const { device, adapter, note } = plan;
   const { name, dtype, maxTokens, hiddenSize, layers, vocabSize, weightBytes } = engine.info();
   const { unverified, notKept } = delivered;

@@ -53,6 +53,11 @@ export interface LoadOptions {
   worker?: boolean | string | URL;
   /** Where the WebAssembly modules lie, if not beside this script: a folder's address. */
   wasm?: string | URL;
+  /**
+   * Threads that WebAssembly computes in. More than one need a page that is cross-origin isolated, a worker of its
+   * own, and relaxed SIMD; elsewhere this is ignored. @default 4, or the number of cores if there are fewer
+   */
+  threads?: number;
   /** Bytes of working memory beside the weights. @default 256 MiB in a browser */
   memoryBudgetBytes?: number;
 }
@@ -157,6 +162,8 @@ export interface ModelInfo {
   device: "webgpu" | "wasm";
   /** The GPU's name as WebGPU tells it, or `wasm`. */
   adapter: string;
+  /** That WebAssembly computes in; 1 with a GPU. */
+  threads: number;
   /** Why a GPU was not taken, where there was one to take. */
   deviceNote?: string;
   dtype: Dtype;

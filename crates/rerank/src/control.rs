@@ -1,6 +1,5 @@
 //! Watching and stopping a request that runs.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,18 +29,27 @@ pub struct Progress {
     pub pairs_total: usize,
 }
 
-/// A caller's function that is told something after every forward pass.
-pub type Observer<'a, T> = Option<&'a (dyn Fn(T) + Sync)>;
-
+/// Types of a caller's functions.
 #[cfg(not(target_family = "wasm"))]
-type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
-// What a browser's promise becomes stays on its thread.
+mod callbacks {
+    type Wait = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+    pub(super) type Observer<'a, T> = Option<&'a (dyn Fn(T) + Sync)>;
+    pub(super) type Pause<'a> = Option<&'a (dyn Fn() -> Wait + Sync)>;
+}
+/// The same in a browser, whose values stay on their thread.
 #[cfg(target_family = "wasm")]
-type Wait = Pin<Box<dyn Future<Output = ()>>>;
+mod callbacks {
+    type Wait = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+    pub(super) type Observer<'a, T> = Option<&'a dyn Fn(T)>;
+    pub(super) type Pause<'a> = Option<&'a dyn Fn() -> Wait>;
+}
+
+/// A caller's function that is told something after every forward pass.
+pub type Observer<'a, T> = callbacks::Observer<'a, T>;
 
 /// A caller's function that is awaited after every forward pass, so that a thread that runs requests and
 /// events in turn gets to its events: among them the one that cancels.
-pub type Pause<'a> = Option<&'a (dyn Fn() -> Wait + Sync)>;
+pub type Pause<'a> = callbacks::Pause<'a>;
 
 /// How a caller follows and stops a request.
 #[derive(Default)]

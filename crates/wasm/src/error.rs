@@ -16,6 +16,12 @@ impl JsError {
     pub(crate) fn invalid_input(message: impl Into<String>) -> Self {
         Self { code: "invalid_input", message: message.into() }
     }
+
+    /// The browser does not give what was asked of it.
+    #[cfg(feature = "threads")]
+    pub(crate) fn device_unavailable(message: impl Into<String>) -> Self {
+        Self { code: "device_unavailable", message: message.into() }
+    }
 }
 
 impl From<crossrank::Error> for JsError {

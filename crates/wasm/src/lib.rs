@@ -9,6 +9,8 @@ mod open;
 #[cfg(feature = "gpu")]
 mod self_test;
 mod sha256;
+#[cfg(feature = "threads")]
+mod threads;
 mod watch;
 
 pub use engine::Engine;
@@ -16,3 +18,5 @@ pub use open::{ModelStream, open_model};
 #[cfg(feature = "gpu")]
 pub use self_test::self_test;
 pub use sha256::Sha256;
+#[cfg(feature = "threads")]
+pub use threads::{run_thread, start_threads};

@@ -1,10 +1,13 @@
 /**
- * What crates/wasm exports, in both modules. Every failure is thrown, or rejected with, as an `Error` that
+ * What crates/wasm exports, in all modules. Every failure is thrown, or rejected with, as an `Error` that
  * carries `code` (a `RerankErrorCode`, or `"cancelled"`) and `hint`.
  */
 export interface WasmModule {
   /** wasm-bindgen's start: takes the module's address, a `Response`, bytes or a compiled module. */
-  default(source: { module_or_path: URL | string | Response | BufferSource | WebAssembly.Module }): Promise<unknown>;
+  default(source: {
+    module_or_path: URL | string | Response | BufferSource | WebAssembly.Module;
+    memory?: WebAssembly.Memory;
+  }): Promise<{ memory: WebAssembly.Memory }>;
   Sha256: new () => Sha256;
   /**
    * Opens the device and waits for the bytes of the weights. `config` and `tokenizer` are whole files; both
@@ -13,6 +16,10 @@ export interface WasmModule {
   openModel(options: OpenOptions, config?: Uint8Array, tokenizer?: Uint8Array): Promise<ModelStream>;
   /** GPU module only: runs a tiny built-in model through the kernels of `dtype`; rejects if its logits are wrong. */
   selfTest(dtype: "f32" | "f16"): Promise<void>;
+  /** Module with threads only: computes in `count` threads, this one and `count - 1` that call `runThread`; waits for them. */
+  startThreads?(count: number): void;
+  /** Module with threads only: gives this worker to the engine; returns when the worker ends. */
+  runThread?(): void;
 }
 
 /** Plain data, read as JSON. */
