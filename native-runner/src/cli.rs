@@ -78,7 +78,13 @@ pub(crate) struct RerankArguments {
     #[arg(long, env = "CROSSRANK_CASCADE_KEEP", value_name = "N")]
     pub(crate) cascade_keep: Option<usize>,
     /// Tokens of a document's beginning
-    #[arg(long, env = "CROSSRANK_CASCADE_TOKENS", value_name = "N", default_value_t = 128, requires = "cascade_keep")]
+    #[arg(
+        long,
+        env = "CROSSRANK_CASCADE_TOKENS",
+        value_name = "N",
+        default_value_t = 128,
+        requires = "cascade_keep"
+    )]
     pub(crate) cascade_tokens: usize,
     /// Milliseconds until the answer is due; documents not reached keep their order at the end
     #[arg(long, env = "CROSSRANK_DEADLINE_MS", value_name = "N")]

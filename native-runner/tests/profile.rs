@@ -1,4 +1,4 @@
-//! `--profile` in the words of the Trace Event Format: what begins on a thread ends on it, in the reverse order.
+//! `--profile` in the Trace Event Format: a span of a thread lies inside another one, or beside it.
 
 // Clippy only knows functions marked as tests; those beside them may panic as well.
 #![allow(clippy::unwrap_used)]
@@ -10,36 +10,47 @@ use std::collections::BTreeMap;
 use program::{crossrank, fails, json_lines, outcome, stdout};
 use serde_json::Value;
 
-/// One span: its name, those that enclose it from the outermost in, and its seconds, of which its children took some.
+/// One span: when it began and ended, in seconds, and the names of those that enclose it, from the outermost in.
 struct Span {
     name: String,
+    began: f64,
+    ended: f64,
     inside: Vec<String>,
-    seconds: f64,
-    of_children: f64,
+    has_children: bool,
 }
 
-/// The spans of a trace in the order of their ends; panics where they do not nest.
+/// The spans of a trace; panics where two of one thread overlap and neither holds the other.
 fn spans(trace: &str) -> Vec<Span> {
     let events: Vec<Value> = serde_json::from_str(trace).unwrap();
-    let (mut open, mut spans) = (BTreeMap::<u64, Vec<(String, f64, f64)>>::new(), Vec::new());
-    for event in events.iter().filter(|event| event["ph"] != "M") {
-        let (name, ts) = (event["name"].as_str().unwrap(), event["ts"].as_f64().unwrap() / 1e6);
-        let stack = open.entry(event["tid"].as_u64().unwrap()).or_default();
-        if event["ph"] == "B" {
-            stack.push((name.to_owned(), ts, 0.0));
-            continue;
-        }
-        let (began, start, of_children) = stack.pop().unwrap();
-        assert_eq!((&event["ph"], began.as_str()), (&"E".into(), name));
-        assert!(ts >= start, "{name} ends before it begins");
-        if let Some((.., of_children)) = stack.last_mut() {
-            *of_children += ts - start;
-        }
-        let inside = stack.iter().map(|(name, ..)| name.clone()).collect();
-        spans.push(Span { name: began, inside, seconds: ts - start, of_children });
+    let mut threads = BTreeMap::<u64, Vec<Span>>::new();
+    for event in events.iter().filter(|event| event["ph"] == "X") {
+        let (name, began) = (event["name"].as_str().unwrap().to_owned(), event["ts"].as_f64().unwrap() / 1e6);
+        let ended = began + event["dur"].as_f64().unwrap() / 1e6;
+        let span = Span { name, began, ended, inside: Vec::new(), has_children: false };
+        threads.entry(event["tid"].as_u64().unwrap()).or_default().push(span);
     }
-    assert!(open.values().all(Vec::is_empty), "a span has no end");
-    spans
+    threads.values_mut().for_each(|spans| nest(spans));
+    threads.into_values().flatten().collect()
+}
+
+/// Finds what encloses each span of one thread.
+fn nest(spans: &mut [Span]) {
+    // Times are in whole nanoseconds, and are rounded twice on their way here.
+    const ROUNDED: f64 = 2e-9;
+    spans.sort_by(|a, b| a.began.total_cmp(&b.began).then(b.ended.total_cmp(&a.ended)));
+    let mut open: Vec<usize> = Vec::new();
+    for index in 0..spans.len() {
+        let Span { name, began, ended, .. } = &spans[index];
+        open.retain(|&outer| spans[outer].ended > began + ROUNDED);
+        let holds = |outer: &&usize| spans[**outer].ended + ROUNDED >= *ended;
+        assert_eq!(open.iter().filter(holds).count(), open.len(), "{name} outlives what it began in");
+        let inside = open.iter().map(|&outer| spans[outer].name.clone()).collect();
+        if let Some(&outer) = open.last() {
+            spans[outer].has_children = true;
+        }
+        spans[index].inside = inside;
+        open.push(index);
+    }
 }
 
 /// Runs `arguments` with `input` and a profile: what was printed, and the spans.
@@ -62,8 +73,9 @@ fn spans_nest_and_cover_the_time_of_a_request() {
     let timed = &json_lines(&printed)[0];
     let seconds = timed["first_s"].as_f64().unwrap() + timed["seconds"][0].as_f64().unwrap();
     // Spans that hold no other: what no stage explains is in none of them.
-    let is_leaf = |span: &&Span| span.of_children == 0.0 && span.inside.first().is_some_and(|name| name == "score");
-    let covered: f64 = spans.iter().filter(is_leaf).map(|span| span.seconds).sum();
+    let of_request =
+        |span: &&Span| !span.has_children && span.inside.first().is_some_and(|name| name == "score");
+    let covered: f64 = spans.iter().filter(of_request).map(|span| span.ended - span.began).sum();
     assert!((0.9..1.001).contains(&(covered / seconds)), "{covered} of {seconds} s");
     let layers = spans.iter().filter(|span| span.name == "layer").count();
     let passes = spans.iter().filter(|span| span.name == "forward").count();
@@ -102,7 +114,12 @@ fn spans_of_every_thread_nest_in_every_command() {
 fn a_profile_that_cannot_be_written_is_an_error() {
     let arguments = ["score", "--pairs", "-", "--profile"];
     let folder = [&arguments[..], &["/no/such/folder/trace.json"]].concat();
-    fails(&folder, pairs(1), 2, &["error[invalid_input]: cannot write the profile /no/such/folder/trace.json"]);
+    fails(
+        &folder,
+        pairs(1),
+        2,
+        &["error[invalid_input]: cannot write the profile /no/such/folder/trace.json"],
+    );
     if cfg!(target_os = "linux") {
         let full = outcome(crossrank().args(arguments).arg("/dev/full").write_stdin(pairs(1)));
         assert!(full.status == 4 && full.stderr.starts_with("error[storage_full]"), "{}", full.stderr);

@@ -43,9 +43,8 @@ fn the_best_beginnings_are_ranked_as_they_are_without_a_cascade_and_before_the_o
         let expected: Vec<usize> = order(&whole).into_iter().filter(|index| kept.contains(index)).collect();
         assert_eq!(order(&found)[..keep], expected);
         assert_eq!(order(&found)[keep..], order(&short)[keep..]);
-        let expected: Vec<f32> = (0..16)
-            .map(|index| logits(if kept.contains(&index) { &whole } else { &short })[index])
-            .collect();
+        let expected: Vec<f32> =
+            (0..16).map(|index| logits(if kept.contains(&index) { &whole } else { &short })[index]).collect();
         assert_same_logits(&logits(&found), &expected);
         assert!(found.usage.tokens < whole.usage.tokens + short.usage.tokens);
         assert_eq!(found.usage.search_units, whole.usage.search_units);
@@ -63,7 +62,8 @@ fn a_cascade_that_keeps_all_is_as_none() {
 fn beginnings_that_are_whole_documents_are_scored_once() {
     let mut asked = asked(Some(16));
     asked.cascade = Some(Cascade { max_tokens: 10_000, keep: 16 });
-    let (found, whole) = (RERANKER.rerank(&asked).unwrap(), RERANKER.rerank(&Request { cascade: None, ..asked }).unwrap());
+    let (found, whole) =
+        (RERANKER.rerank(&asked).unwrap(), RERANKER.rerank(&Request { cascade: None, ..asked }).unwrap());
     assert_eq!((found.usage.pairs, order(&found)), (whole.usage.pairs, order(&whole)));
 }
 
@@ -94,7 +94,11 @@ fn a_deadline_that_leaves_no_time_to_read_all_that_is_kept_is_said() {
     asked.cascade = Some(Cascade { max_tokens: 8, keep: 40 });
     asked.deadline_ms = Some(600);
     let response = RERANKER.rerank(&asked).unwrap();
-    assert!(matches!(response.warnings[..], [.., Warning::DeadlineReached { scored: 0..40, total: 40 }]), "{:?}", response.warnings);
+    assert!(
+        matches!(response.warnings[..], [.., Warning::DeadlineReached { scored: 0..40, total: 40 }]),
+        "{:?}",
+        response.warnings
+    );
 }
 
 #[test]
