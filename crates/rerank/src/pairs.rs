@@ -36,6 +36,7 @@ pub(crate) struct Documents {
     pairs_of: Vec<Range<usize>>,
     /// The pairs of those documents that a cascade read whole.
     kept: BTreeMap<usize, Range<usize>>,
+    /// Pairs made so far.
     pairs: usize,
     query_warning: Option<Warning>,
     truncated: usize,

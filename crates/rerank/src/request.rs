@@ -37,11 +37,10 @@ pub struct Request {
     pub cascade: Option<Cascade>,
 }
 
-/// All documents are scored by their beginning, then the best again, read whole: as long as any document is read
-/// without a cascade.
+/// All documents are scored by their beginnings, then the best again, read whole, as all are without a cascade.
 ///
-/// Those kept rank above the others, by the same logits as without a cascade; the others follow by the logits of
-/// their beginnings.
+/// Those kept rank above the others, by the logits that they have without a cascade; the others follow by the
+/// logits of their beginnings, which may be higher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cascade {
