@@ -20,7 +20,11 @@ pub struct Segments {
 impl Segments {
     /// Segments of these lengths, laid end to end.
     pub fn new(lengths: Vec<usize>) -> Self {
-        Self { lengths, ..Self::default() }
+        Self {
+            lengths,
+            #[cfg(feature = "gpu")]
+            blocks: Default::default(),
+        }
     }
 
     /// Number of segments.
