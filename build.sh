@@ -12,6 +12,7 @@ usage() {
 ./build.sh wasm [NAME]     the WebAssembly modules, or one of cpu, cpu_relaxed, cpu_threads and gpu, in web/dist/wasm, and their sizes
 ./build.sh pkg            the npm package, in pkg/
 ./build.sh demo           the npm package and the demo page, served on this machine [--port 8000]
+./build.sh bench kernels  the kernels alone on one thread [part of a name]
 ./build.sh bench native   the program on the CPU beside ONNX Runtime: tests/bench/README.md
 ./build.sh bench server   clients at once against the server: tests/bench/README.md
 ./build.sh bench web      the npm package beside transformers.js in Chromium: tests/bench/web/README.md
@@ -169,6 +170,11 @@ bench_python() { # native|server FILE...
   "$python" "tests/bench/$name.py" --program "${CARGO_TARGET_DIR:-target}/release/crossrank" "${@:3}"
 }
 
+bench_kernels() { # [part of a name]
+  say "cargo bench -p crossrank-kernels"
+  cargo bench --locked -p crossrank-kernels --bench kernels -- "$@"
+}
+
 check() {
   say "cargo fmt --check"
   cargo fmt --all -- --check
@@ -186,6 +192,7 @@ case "${1:-}" in
   demo) need_rust; demo "${@:2}" ;;
   bench)
     case "${2:-}" in
+      kernels) need_rust; bench_kernels "${@:3}" ;;
       native) need_rust; bench_python native tests/requirements-reference.txt "${@:3}" ;;
       server) need_rust; bench_python server tests/clients/requirements-cohere5.txt "${@:3}" ;;
       web) need_rust; bench_web "${@:3}" ;;

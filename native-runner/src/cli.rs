@@ -74,11 +74,25 @@ pub(crate) struct RerankArguments {
     /// How long documents are split; the model's own rule without it
     #[arg(long, env = "CROSSRANK_WINDOW")]
     pub(crate) window: Option<Window>,
+    /// Score documents by their beginning, and the N best again, read whole; these rank above the others
+    #[arg(long, env = "CROSSRANK_CASCADE_KEEP", value_name = "N")]
+    pub(crate) cascade_keep: Option<usize>,
+    /// Tokens of a document's beginning
+    #[arg(
+        long,
+        env = "CROSSRANK_CASCADE_TOKENS",
+        value_name = "N",
+        default_value_t = 128,
+        requires = "cascade_keep"
+    )]
+    pub(crate) cascade_tokens: usize,
     /// Milliseconds until the answer is due; documents not reached keep their order at the end
     #[arg(long, env = "CROSSRANK_DEADLINE_MS", value_name = "N")]
     pub(crate) deadline_ms: Option<u64>,
     #[command(flatten)]
     pub(crate) results: ResultArguments,
+    #[command(flatten)]
+    pub(crate) profile: ProfileArguments,
     #[command(flatten)]
     pub(crate) model: ModelArguments,
 }
@@ -127,6 +141,8 @@ pub(crate) struct ScoreArguments {
     #[arg(long, env = "CROSSRANK_FORMAT", default_value = "jsonl")]
     pub(crate) format: PairFormat,
     #[command(flatten)]
+    pub(crate) profile: ProfileArguments,
+    #[command(flatten)]
     pub(crate) model: ModelArguments,
 }
 
@@ -165,6 +181,8 @@ pub(crate) struct BenchArguments {
     #[arg(long, env = "CROSSRANK_LOGITS", value_parser = FalseyValueParser::new())]
     pub(crate) logits: bool,
     #[command(flatten)]
+    pub(crate) profile: ProfileArguments,
+    #[command(flatten)]
     pub(crate) model: ModelArguments,
 }
 
@@ -183,6 +201,13 @@ pub(crate) struct PairArguments {
     /// Which side of a pair that is too long gives way
     #[arg(long, env = "CROSSRANK_TRUNCATION", default_value = "longest-first")]
     pub(crate) truncation: TruncationRule,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProfileArguments {
+    /// Write where the time goes, for chrome://tracing or ui.perfetto.dev; costs a little of it
+    #[arg(long, env = "CROSSRANK_PROFILE", value_name = "FILE")]
+    pub(crate) profile: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]

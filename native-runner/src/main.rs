@@ -9,6 +9,7 @@ mod exit;
 mod input;
 mod model;
 mod output;
+mod profile;
 mod quantized_copy;
 mod server;
 
@@ -19,11 +20,17 @@ use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Rerank(arguments) => commands::rerank::run(&arguments),
-        Command::Score(arguments) => commands::score::run(&arguments),
+        Command::Rerank(arguments) => {
+            profile::recorded(&arguments.profile, || commands::rerank::run(&arguments))
+        }
+        Command::Score(arguments) => {
+            profile::recorded(&arguments.profile, || commands::score::run(&arguments))
+        }
         Command::Serve(arguments) => server::run(arguments),
         Command::Tokenize(arguments) => commands::tokenize::run(&arguments),
-        Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Bench(arguments) => {
+            profile::recorded(&arguments.profile, || commands::bench::run(&arguments))
+        }
         Command::Eval(arguments) => commands::eval::run(&arguments),
         Command::Verify(arguments) => commands::verify::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),

@@ -256,6 +256,27 @@ fn windows_of_a_document_are_limited_by_max_chunks_per_doc() {
 }
 
 #[test]
+fn a_cascade_reads_as_many_documents_whole_as_it_keeps() {
+    let server = server();
+    let long = format!("{} {}", "The island has old museums. ".repeat(20), DOCUMENTS[1]);
+    let answer = |cascade: Value| {
+        let documents = json!([DOCUMENTS[1], long]);
+        server.post(
+            "/v2/rerank",
+            &json!({ "query": QUERY, "documents": documents, "cascade": cascade, "raw_scores": true }),
+        )
+    };
+    let second = |cascade| answer(cascade).json()["results"][1]["relevance_score"].as_f64().unwrap();
+    let (whole, both) = (second(Value::Null), second(json!({ "max_tokens": 16, "keep": 2 })));
+    // Only the order of summation inside a matrix product differs.
+    assert!((whole - both).abs() < 1e-4, "{whole} {both}");
+    // The answer stands behind the beginning.
+    assert!(second(json!({ "max_tokens": 16, "keep": 1 })) < whole - 3.0);
+    assert_eq!(answer(json!({ "keep": 1 })).status, 422);
+    assert_eq!(answer(json!({ "max_tokens": 16, "keep": 0 })).status, 400);
+}
+
+#[test]
 fn every_failure_has_a_body_that_every_client_reads() {
     let server = server();
     let json = ("content-type", "application/json");

@@ -1,5 +1,5 @@
 import { type Rule, FLAG, FUNCTION, SIGNAL, TEXT, WHOLE, invalid, isText, readOptions, shown } from "./options.js";
-import type { Document, RerankRequest, ScoreOptions, SnakeCaseRequest } from "./types.js";
+import type { Cascade, Document, RerankRequest, ScoreOptions, SnakeCaseRequest } from "./types.js";
 import type { EngineRequest } from "./wasm/surface.js";
 
 /** A request that may go to the engine, and what only this side needs of it. */
@@ -17,6 +17,8 @@ const isScore = (value: unknown) => typeof value === "number" && value >= 0 && v
 const isDuration = (value: unknown) => typeof value === "number" && Number.isFinite(value) && value >= 0;
 const isFieldList = (value: unknown) => Array.isArray(value) && value.length > 0 && value.every(isText);
 
+const CASCADE: Record<keyof Cascade, Rule> = { maxTokens: WHOLE, keep: WHOLE };
+
 const RULES: Record<keyof RerankRequest, Rule> = {
   query: [isText, "the text to search for"],
   documents: [(value) => Array.isArray(value) && value.length > 0, "a list of at least one string or object"],
@@ -27,6 +29,7 @@ const RULES: Record<keyof RerankRequest, Rule> = {
   rawScores: FLAG,
   minScore: [isScore, "a score from 0 to 1"],
   deadlineMs: [isDuration, "milliseconds, 0 or more"],
+  cascade: [(value) => typeof value === "object", "{ maxTokens, keep }"],
   model: TEXT,
   onPartial: FUNCTION,
   onProgress: FUNCTION,
@@ -49,7 +52,7 @@ const ALL_TOKENS = 2 ** 31 - 1;
 /** @throws `invalid_input` */
 export function readRequest(given: RerankRequest & SnakeCaseRequest): CheckedRequest {
   const request = readOptions(given, "the request", RULES, SNAKE_CASE) as Partial<RerankRequest>;
-  const { query, documents, topN, rankFields, maxTokensPerDoc, minScore, deadlineMs } = request;
+  const { query, documents, topN, rankFields, maxTokensPerDoc, minScore, deadlineMs, cascade } = request;
   if (query === undefined) throw invalid("the request has no query", "pass the text to search for");
   if (documents === undefined) throw invalid("the request has no documents", "pass at least one");
   return {
@@ -62,6 +65,7 @@ export function readRequest(given: RerankRequest & SnakeCaseRequest): CheckedReq
       ...(maxTokensPerDoc != null && { maxTokensPerDoc: Math.min(maxTokensPerDoc, ALL_TOKENS) }),
       ...(minScore != null && { minScore }),
       ...(deadlineMs != null && { deadlineMs }),
+      ...(cascade != null && { cascade: readCascade(cascade) }),
     },
     // The caller may change the list before the answer comes.
     documents: [...documents],
@@ -71,6 +75,12 @@ export function readRequest(given: RerankRequest & SnakeCaseRequest): CheckedReq
     onProgress: request.onProgress,
     signal: request.signal,
   };
+}
+
+function readCascade(given: Cascade): Cascade {
+  const { maxTokens, keep } = readOptions(given, "cascade", CASCADE, { max_tokens: "maxTokens" }) as Partial<Cascade>;
+  if (maxTokens === undefined || keep === undefined) throw invalid("cascade lacks maxTokens or keep", "pass both");
+  return { maxTokens: Math.min(maxTokens, ALL_TOKENS), keep: Math.min(keep, ALL_TOKENS) };
 }
 
 /** A document as JSON would carry it: what a worker is sent is then the same as what is read without one. */

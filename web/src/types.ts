@@ -87,6 +87,8 @@ export interface RerankRequest {
   minScore?: number | null;
   /** Milliseconds until an answer is due; documents not reached follow the scored ones without a score. */
   deadlineMs?: number | null;
+  /** Scores documents by their beginning, and the best again, read whole; all are read whole without it. */
+  cascade?: Cascade | null;
   /** Ignored; for requests that were written for an API. */
   model?: string | null;
   /** Given the ranking so far after every forward pass. */
@@ -95,6 +97,14 @@ export interface RerankRequest {
   onProgress?: (progress: { pairsDone: number; pairsTotal: number }) => void;
   /** Stops between forward passes; `rerank` rejects with its reason. */
   signal?: AbortSignal;
+}
+
+/** Which documents are read whole. These rank above the others, which follow by the scores of their beginnings. */
+export interface Cascade {
+  /** Tokens of a document that are read at first. */
+  maxTokens: number;
+  /** Documents that are read whole. */
+  keep: number;
 }
 
 /** The request's names as Cohere's HTTP API spells them. */

@@ -26,6 +26,23 @@ test("numbers larger than the engine's are what they mean", () => {
   expect([topN, maxTokensPerDoc]).toEqual([2, 2 ** 31 - 1]);
 });
 
+test("a cascade is two whole numbers in either spelling", () => {
+  const cascade = { maxTokens: 128, keep: 20 };
+  for (const given of [cascade, { max_tokens: 128, keep: 20 }]) {
+    expect(read({ ...asked, cascade: given }).engine).toEqual({ ...asked, cascade });
+  }
+  expect(read({ ...asked, cascade: null }).engine).toEqual(asked);
+  for (const [given, message] of [
+    [{ maxTokens: 128 }, "cascade lacks maxTokens or keep"],
+    [{ ...cascade, keep: 0 }, "keep is 0"],
+    [{ ...cascade, topN: 1 }, 'cascade has no option "topN"'],
+    [20, "cascade is 20"],
+    [[128, 20], "cascade is a list of 2, not an object"],
+  ]) {
+    expect(() => read({ ...asked, cascade: given })).toThrow(expect.objectContaining({ code: "invalid_input", message }));
+  }
+});
+
 test("documents are read as JSON carries them, and given back as they were", () => {
   const object = { b: 1, a: undefined, c: { toJSON: () => "inner" } };
   const { engine, documents } = read({ query: "q", documents: ["text", object, { toJSON: () => "outer" }] });

@@ -1,5 +1,7 @@
 //! LayerNorm (Ba et al. 2016).
 
+use tracing::trace_span;
+
 #[cfg(feature = "gpu")]
 use crate::gpu::Norm;
 use crate::rows::MIXED;
@@ -48,6 +50,7 @@ impl LayerNorm {
 
     /// Of `rows + residual`: `[rows, hidden]` → `[rows, hidden]`
     pub(crate) fn forward_sum(&self, rows: Rows, residual: Option<&Rows>) -> Rows {
+        let _span = trace_span!("norm").entered();
         match (&self.0, rows, residual) {
             (Kind::Cpu { weight, bias, epsilon }, Rows::Cpu { mut values, width }, residual) => {
                 let residual = match residual {

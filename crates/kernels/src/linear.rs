@@ -1,5 +1,7 @@
 //! Linear layers.
 
+use tracing::trace_span;
+
 use crate::cpu::{self, PackedMatrix};
 #[cfg(feature = "gpu")]
 use crate::gpu::{Then, Weight};
@@ -74,6 +76,7 @@ impl Linear {
 
     /// `activation(linear(rows))`, `[rows, in]` → `[rows, out]`
     pub fn forward(&self, rows: &Rows, activation: Activation) -> Rows {
+        let _span = trace_span!("projection").entered();
         match (&self.0, rows) {
             (Kind::Packed { weight, bias }, Rows::Cpu { values, .. }) => {
                 let mut out = vec![0.0; values.len() / weight.inputs() * weight.outputs()];
@@ -115,6 +118,7 @@ impl Linear {
 
     /// The feed-forward block, `norm(output(GELU(intermediate(rows))) + rows)`: `[rows, hidden]` → `[rows, hidden]`
     pub fn feed_forward(intermediate: &Self, output: &Self, norm: &LayerNorm, rows: &Rows) -> Rows {
+        let _span = trace_span!("feed_forward").entered();
         match (&intermediate.0, &output.0, rows) {
             (
                 Kind::Packed { weight: up, bias: up_bias },
@@ -129,8 +133,9 @@ impl Linear {
                         rows.chunks(FEED_ROWS * width).zip(out.chunks_mut(FEED_ROWS * down.outputs()))
                     {
                         let wide = &mut wide[..rows.len() / width * up.outputs()];
-                        cpu::linear(rows, up, up_bias, Activation::Gelu, wide);
-                        cpu::linear(wide, down, down_bias, Activation::None, out);
+                        trace_span!("up").in_scope(|| cpu::linear(rows, up, up_bias, Activation::Gelu, wide));
+                        trace_span!("down")
+                            .in_scope(|| cpu::linear(wide, down, down_bias, Activation::None, out));
                     }
                 });
                 norm.forward_sum(Rows::Cpu { values: out, width: down.outputs() }, Some(rows))

@@ -1,5 +1,7 @@
 //! Self-attention over pairs that lie end to end in one matrix.
 
+use tracing::trace_span;
+
 #[cfg(feature = "gpu")]
 use crate::gpu::{self, Then};
 #[cfg(feature = "gpu")]
@@ -18,7 +20,11 @@ pub struct Segments {
 impl Segments {
     /// Segments of these lengths, laid end to end.
     pub fn new(lengths: Vec<usize>) -> Self {
-        Self { lengths, ..Self::default() }
+        Self {
+            lengths,
+            #[cfg(feature = "gpu")]
+            blocks: Default::default(),
+        }
     }
 
     /// Number of segments.
@@ -79,6 +85,7 @@ impl SelfAttention {
 
     /// `[rows, hidden]` → `[rows, hidden]`
     pub fn forward(&self, hidden: &Rows, segments: &Segments) -> Rows {
+        let _span = trace_span!("self_attention").entered();
         match (&self.projection, hidden) {
             #[cfg(feature = "gpu")]
             (Projection::Together(Linear(Kind::Gpu(weight))), Rows::Gpu(rows)) => {
@@ -94,6 +101,7 @@ impl SelfAttention {
     /// What [`Self::forward`] gives in the first row of every segment, which `first` holds of `hidden`:
     /// `[segments, hidden]` → `[segments, hidden]`
     pub fn forward_first(&self, first: &Rows, hidden: &Rows, segments: &Segments) -> Rows {
+        let _span = trace_span!("self_attention").entered();
         match (&self.projection, first, hidden) {
             #[cfg(feature = "gpu")]
             (Projection::Together(Linear(Kind::Gpu(weight))), Rows::Gpu(first), Rows::Gpu(rows)) => {
@@ -114,6 +122,7 @@ impl SelfAttention {
             (query.forward(asking, Activation::None), key_value.forward(hidden, Activation::None));
         match (query, key_value) {
             (Rows::Cpu { values: query, width }, Rows::Cpu { values: key_value, .. }) => {
+                let _span = trace_span!("attention").entered();
                 let mut values = vec![0.0; query.len()];
                 cpu::attention(&query, &key_value, &segments.lengths, self.num_attention_heads, &mut values);
                 Rows::Cpu { values, width }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crossrank_kernels::{Device, Rows};
+use tracing::{Instrument, trace_span};
 
 use crate::embeddings::Embeddings;
 use crate::encoder::EncoderLayer;
@@ -110,7 +111,8 @@ impl CrossEncoder {
     /// [`ModelError::TypeOutOfRange`] before any work; [`ModelError::Device`] and
     /// [`ModelError::LogitNotFinite`] after it.
     pub async fn forward(&self, pairs: &PackedPairs) -> Result<Vec<f32>, ModelError> {
-        self.forward_observed(pairs, &mut |_, _| {}).await
+        let span = trace_span!("forward", pairs = pairs.len(), tokens = pairs.tokens());
+        self.forward_observed(pairs, &mut |_, _| {}).instrument(span).await
     }
 
     /// [`Self::forward`], showing the hidden states at every stage on the way.
@@ -131,6 +133,7 @@ impl CrossEncoder {
         observe(Stage::Embeddings, &hidden);
         let last = self.layers.len() - 1;
         for (index, layer) in self.layers.iter().enumerate() {
+            let _span = trace_span!("layer", index).entered();
             hidden = if index == last {
                 layer.forward_first(&hidden, &segments)
             } else {
@@ -138,7 +141,8 @@ impl CrossEncoder {
             };
             observe(Stage::Layer(index), &hidden);
         }
-        read_logits(self.head.forward(&hidden)).await
+        let logits = trace_span!("head").in_scope(|| self.head.forward(&hidden));
+        read_logits(logits).instrument(trace_span!("readback")).await
     }
 }
 

@@ -4,6 +4,7 @@
 //! and only the rows of a batch are read.
 
 use crossrank_kernels::{LayerNorm, Rows, Segments};
+use tracing::trace_span;
 
 use crate::layers::norm;
 use crate::weights::{Keep, Table, Weights};
@@ -120,6 +121,7 @@ impl Embeddings {
 
     /// The normalized embeddings of all pairs, `[tokens, hidden]`.
     pub(crate) fn forward(&self, pairs: &PackedPairs, keep: &Keep) -> Result<Rows, ModelError> {
+        let _span = trace_span!("gather").entered();
         let hidden = self.config.hidden_size;
         let mut sums = vec![0.0; pairs.tokens() * hidden];
         let mut row = vec![0.0; hidden];

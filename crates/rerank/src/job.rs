@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crossrank_tokenizer::PairIds;
 use rayon::prelude::*;
+use tracing::trace_span;
 use web_time::Instant;
 
 use crate::batch_plan::Lane;
@@ -68,6 +69,7 @@ impl Job {
         options: &ScoreOptions,
         cancel: CancelToken,
     ) -> Result<Self, Error> {
+        let _span = trace_span!("tokenize", pairs = pairs.len()).entered();
         let started = Instant::now();
         let mut job = Self::new(started, cancel);
         let tokenized = pairs.par_iter().map(|(query, text)| reranker.tokenize(query, text, options));
@@ -106,19 +108,22 @@ impl Job {
     /// The ranking so far, without documents.
     pub fn ranked(&self) -> Vec<Ranked> {
         let logits = self.logits();
-        order(&logits)
-            .into_iter()
-            .map(|index| Ranked { index, logit: logits[index], document: None })
-            .collect()
+        let mut order = order(&logits);
+        if let Some(documents) = &self.documents {
+            // The sort is stable: without a cascade it changes nothing.
+            order.sort_by_cached_key(|&index| !documents.is_kept(index, &self.logits));
+        }
+        order.into_iter().map(|index| Ranked { index, logit: logits[index], document: None }).collect()
     }
 
     /// The answer to `request`, which this job was made of.
     pub fn response(&self, reranker: &Reranker, request: &Request) -> Response {
         let ranked = self.ranked();
-        let (scored, total) = (ranked.iter().filter(|result| result.logit.is_some()).count(), ranked.len());
         let mut warnings = self.warnings();
         let texts = self.documents.as_ref().map(Documents::texts).unwrap_or_default();
         warnings.extend(reranker.language_mismatch(request, texts));
+        let scored = self.documents.as_ref().map_or(0, |documents| documents.scored(&self.logits));
+        let total = ranked.len();
         if scored < total {
             warnings.push(Warning::DeadlineReached { scored, total });
         }
@@ -154,6 +159,9 @@ impl Job {
         if self.lane.next_tokens().is_none() {
             self.read(reranker, DOCUMENTS_AT_ONCE)?;
         }
+        if self.lane.next_tokens().is_none() {
+            self.keep_best();
+        }
         let Some(next) = self.lane.next_tokens() else { return Ok(false) };
         let Some(deadline) = self.deadline else { return Ok(true) };
         let remaining = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
@@ -185,11 +193,20 @@ impl Job {
 
     fn read(&mut self, reranker: &Reranker, documents: usize) -> Result<(), Error> {
         let Some(source) = &mut self.documents else { return Ok(()) };
+        let _span = trace_span!("tokenize").entered();
         let started = Instant::now();
         let pairs = source.read(&reranker.tokenizer, documents)?;
         self.add(pairs);
         self.tokenizing += started.elapsed();
         Ok(())
+    }
+
+    /// All documents are scored by their beginnings: those that the cascade keeps are read whole.
+    fn keep_best(&mut self) {
+        let best = order(&self.logits());
+        let Some(source) = &mut self.documents else { return };
+        let pairs = source.keep(&best);
+        self.add(pairs);
     }
 
     fn add(&mut self, pairs: Vec<PairIds>) {

@@ -49,7 +49,7 @@ pub use job::Job;
 pub use language::Languages;
 pub use load::{LoadOptions, ModelFiles};
 pub use ranking::sigmoid;
-pub use request::{Boost, Request, ScoreOptions};
+pub use request::{Boost, Cascade, Request, ScoreOptions};
 pub use reranker::{ModelSummary, Reranker};
 pub use response::{PairScore, Ranked, Response, Usage, Warning};
 pub use run::Scheduler;

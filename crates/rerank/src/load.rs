@@ -8,6 +8,7 @@ use crossrank_model::{
     WeightSource, WeightStream,
 };
 use crossrank_tokenizer::{PairTokenizer, WindowRule};
+use tracing::{Instrument, trace_span};
 
 use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, weight_bytes};
 use crate::description::Description;
@@ -116,13 +117,14 @@ pub struct LoadOptions {
 /// [`Reranker::load`] for callers that must not block.
 pub(crate) async fn load(files: ModelFiles, options: &LoadOptions) -> Result<Reranker, Error> {
     let ModelFiles { name, description, checkpoint } = files;
-    let described = description.read()?;
-    let opened = crate::device::open(&options.device).await?;
+    let described = trace_span!("tokenizer").in_scope(|| description.read())?;
+    let opened = crate::device::open(&options.device).instrument(trace_span!("device")).await?;
     let prepared = Prepared::new(name, described, opened, options)?;
     let (config, precision, device) =
         (prepared.config.clone(), prepared.precision, prepared.opened.device.clone());
     let bytes = checkpoint.total_bytes();
     let model = async { CrossEncoder::load(config, checkpoint, precision, &device) };
+    let model = model.instrument(trace_span!("weights"));
     prepared.with_weights(model, bytes).await
 }
 

@@ -1,11 +1,12 @@
 //! From a request's text to pairs of token ids: fields, truncation, windows.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crossrank_tokenizer::{PairIds, PairTokenizer, WindowRule, windows};
 use rayon::prelude::*;
 
-use crate::{Error, Request, Reranker, Warning};
+use crate::{Cascade, Error, Request, Reranker, Warning};
 
 /// Jina's `rerank` truncates the query to 512 tokens, its own two special tokens included.
 const JINA_MAX_QUERY_TOKENS: usize = 510;
@@ -28,8 +29,15 @@ pub(crate) struct Documents {
     room: usize,
     max_tokens_per_doc: usize,
     max_windows_per_doc: usize,
+    cascade: Option<Cascade>,
+    /// Of a cascade, the windows of documents of which the beginning alone was read.
+    unread: BTreeMap<usize, Vec<PairIds>>,
     /// The pairs of each document read so far, as places in the order of all pairs.
     pairs_of: Vec<Range<usize>>,
+    /// The pairs of those documents that a cascade read whole.
+    kept: BTreeMap<usize, Range<usize>>,
+    /// Pairs made so far.
+    pairs: usize,
     query_warning: Option<Warning>,
     truncated: usize,
     billed: usize,
@@ -51,7 +59,11 @@ impl Documents {
             rule,
             max_tokens_per_doc: request.max_tokens_per_doc,
             max_windows_per_doc: request.max_windows_per_doc.unwrap_or(usize::MAX),
+            cascade: request.cascade,
+            unread: BTreeMap::new(),
             pairs_of: Vec::with_capacity(texts.len()),
+            kept: BTreeMap::new(),
+            pairs: 0,
             texts,
             query_warning,
             truncated: 0,
@@ -71,18 +83,65 @@ impl Documents {
         let documents: Vec<Vec<u32>> =
             texts.par_iter().map(|text| tokenizer.tokenize(text)).collect::<Result<_, _>>()?;
         let mut pairs = Vec::new();
-        let mut start = self.pairs_of.last().map_or(0, |pairs| pairs.end);
         for document in &documents {
             let mut windows = windows(document.len().min(self.max_tokens_per_doc), self.room, self.rule);
             windows.truncate(self.max_windows_per_doc);
             let covered = windows.iter().map(|window| window.end).max().unwrap_or(0);
             self.truncated += usize::from(covered < document.len());
             self.billed += (self.query.len() + covered).div_ceil(BILLED_TOKENS).max(1);
-            self.pairs_of.push(start..start + windows.len());
-            start += windows.len();
-            pairs.extend(windows.into_iter().map(|window| tokenizer.pair(&self.query, &document[window])));
+            let pair = |window: Range<usize>| tokenizer.pair(&self.query, &document[window]);
+            let first = self.cascade.map_or(usize::MAX, |cascade| cascade.max_tokens);
+            let mut read: Vec<PairIds> = windows.into_iter().map(pair).collect();
+            if first < covered {
+                let beginning = vec![pair(0..first.min(self.room))];
+                self.unread.insert(self.pairs_of.len(), std::mem::replace(&mut read, beginning));
+            }
+            let places = self.places(read.len());
+            self.pairs_of.push(places);
+            pairs.append(&mut read);
         }
         Ok(pairs)
+    }
+
+    /// The pairs of the first of `best` that the cascade keeps, read whole; once.
+    pub(crate) fn keep(&mut self, best: &[usize]) -> Vec<PairIds> {
+        let Some(Cascade { keep, .. }) = self.cascade.take() else { return Vec::new() };
+        let mut pairs = Vec::new();
+        for &document in &best[..keep.min(best.len())] {
+            let places = match self.unread.remove(&document) {
+                Some(mut whole) => {
+                    let places = self.places(whole.len());
+                    pairs.append(&mut whole);
+                    places
+                }
+                None => self.pairs_of[document].clone(),
+            };
+            self.kept.insert(document, places);
+        }
+        self.unread.clear();
+        pairs
+    }
+
+    /// Whether a document has all the logits that it is to have.
+    fn is_scored(&self, document: usize, of_pairs: &[Option<f32>]) -> bool {
+        let windows = self.kept.get(&document).or(self.pairs_of.get(document));
+        windows.is_some_and(|windows| best(windows, of_pairs).is_some())
+    }
+
+    /// Documents that have.
+    pub(crate) fn scored(&self, of_pairs: &[Option<f32>]) -> usize {
+        (0..self.texts.len()).filter(|&document| self.is_scored(document, of_pairs)).count()
+    }
+
+    /// Whether a cascade has kept a document and it has its logits.
+    pub(crate) fn is_kept(&self, document: usize, of_pairs: &[Option<f32>]) -> bool {
+        self.kept.contains_key(&document) && self.is_scored(document, of_pairs)
+    }
+
+    /// The places of the next `count` pairs.
+    fn places(&mut self, count: usize) -> Range<usize> {
+        self.pairs += count;
+        self.pairs - count..self.pairs
     }
 
     /// What was left out of the model's input so far.
@@ -100,14 +159,20 @@ impl Documents {
     /// The logit of every document of the request from those of the pairs: its best window's, and none
     /// until all its windows are scored.
     pub(crate) fn logits(&self, of_pairs: &[Option<f32>]) -> Vec<Option<f32>> {
-        let best = |windows: &Range<usize>| {
-            let scored: Option<Vec<f32>> = of_pairs[windows.clone()].iter().copied().collect();
-            scored?.into_iter().max_by(f32::total_cmp)
+        let logit = |(document, windows)| {
+            let whole = self.kept.get(&document).and_then(|windows| best(windows, of_pairs));
+            whole.or_else(|| best(windows, of_pairs))
         };
-        let mut logits: Vec<Option<f32>> = self.pairs_of.iter().map(best).collect();
+        let mut logits: Vec<Option<f32>> = self.pairs_of.iter().enumerate().map(logit).collect();
         logits.resize(self.texts.len(), None);
         logits
     }
+}
+
+/// The best logit of a document's windows, once all of them have one.
+fn best(windows: &Range<usize>, of_pairs: &[Option<f32>]) -> Option<f32> {
+    let scored: Option<Vec<f32>> = of_pairs[windows.clone()].iter().copied().collect();
+    scored?.into_iter().max_by(f32::total_cmp)
 }
 
 /// The query's share of the context: Jina's fixed one, else Cohere's half.

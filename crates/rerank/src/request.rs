@@ -1,6 +1,7 @@
 //! What is asked.
 
 use crossrank_tokenizer::{Truncation, WindowRule};
+use serde::Deserialize;
 
 use crate::{Document, Error};
 
@@ -32,6 +33,22 @@ pub struct Request {
     pub window: Option<WindowRule>,
     /// What another stage thinks of the documents; nothing is added without it.
     pub boost: Option<Boost>,
+    /// Reads most documents by their beginning only; all are read whole without it.
+    pub cascade: Option<Cascade>,
+}
+
+/// All documents are scored by their beginnings, then the best again, read whole, as all are without a cascade.
+///
+/// Those kept rank above the others, by the logits that they have without a cascade; the others follow by the
+/// logits of their beginnings, which may be higher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cascade {
+    /// Tokens of a document that are read at first.
+    #[serde(alias = "maxTokens")]
+    pub max_tokens: usize,
+    /// Documents that are read whole.
+    pub keep: usize,
 }
 
 /// Scores of a first stage or of keywords, for terms that the model has not learnt. A document's logit becomes
@@ -81,6 +98,7 @@ impl Request {
             deadline_ms: None,
             window: None,
             boost: None,
+            cascade: None,
         }
     }
 
@@ -97,6 +115,8 @@ impl Request {
         positive("top_n", self.top_n)?;
         positive("max_tokens_per_doc", Some(self.max_tokens_per_doc))?;
         positive("max_windows_per_doc", self.max_windows_per_doc)?;
+        positive("cascade.max_tokens", self.cascade.map(|cascade| cascade.max_tokens))?;
+        positive("cascade.keep", self.cascade.map(|cascade| cascade.keep))?;
         if self.rank_fields.as_ref().is_some_and(Vec::is_empty) {
             return Err(option("rank_fields", "[]", "at least one field, or leave it out"));
         }

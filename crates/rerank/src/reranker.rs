@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossrank_model::{CrossEncoder, ModelConfig, Precision};
 use crossrank_tokenizer::{Limits, PairIds, PairTokenizer, WindowRule};
+use tracing::{Instrument, trace_span};
 
 use crate::budget::Budget;
 use crate::device::DeviceInfo;
@@ -49,7 +50,7 @@ impl Reranker {
     /// [`Error::Tokenizer`] and [`Error::TokenizerMismatch`], [`Error::DeviceUnavailable`],
     /// [`Error::ModelTooLarge`].
     pub fn load(files: ModelFiles, options: &LoadOptions) -> Result<Self, Error> {
-        pollster::block_on(crate::load::load(files, options))
+        pollster::block_on(crate::load::load(files, options).instrument(trace_span!("load")))
     }
 
     /// What was loaded.
@@ -89,8 +90,11 @@ impl Reranker {
     /// # Errors
     /// As [`Self::rerank_with`].
     pub async fn rerank_async(&self, request: &Request, control: &Control<'_>) -> Result<Response, Error> {
-        let job = Job::ranking(self, request, control.cancel.clone())?;
-        Ok(self.run(job, control).await?.response(self, request))
+        let answer = async {
+            let job = Job::ranking(self, request, control.cancel.clone())?;
+            Ok(self.run(job, control).await?.response(self, request))
+        };
+        answer.instrument(trace_span!("rerank")).await
     }
 
     /// The logit of every pair, in input order; long pairs are truncated, not split.
@@ -115,8 +119,11 @@ impl Reranker {
         options: &ScoreOptions,
         control: &Control<'_>,
     ) -> Result<Vec<PairScore>, Error> {
-        let job = Job::scoring(self, pairs, options, control.cancel.clone())?;
-        Ok(self.run(job, control).await?.scores())
+        let scores = async {
+            let job = Job::scoring(self, pairs, options, control.cancel.clone())?;
+            Ok(self.run(job, control).await?.scores())
+        };
+        scores.instrument(trace_span!("score")).await
     }
 
     /// Runs one job alone.

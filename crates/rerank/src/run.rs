@@ -4,6 +4,7 @@
 use crossrank_model::{ModelError, PackedPairs, Segments};
 use crossrank_tokenizer::PairIds;
 use rayon::prelude::*;
+use tracing::{Instrument, trace_span};
 use web_time::Instant;
 
 use crate::batch_plan::{Lane, cut, next_pass};
@@ -53,13 +54,16 @@ impl<'a, T> Scheduler<'a, T> {
 
     /// [`Self::step`] for callers that must not block, as in a browser.
     pub async fn step_async(&mut self) -> Vec<(T, Result<Job, Error>)> {
+        let plan = trace_span!("plan").entered();
         let mut finished = self.take_finished();
         let mut lanes: Vec<&mut Lane> = self.jobs.iter_mut().map(|(job, _)| &mut job.lane).collect();
         let is_cpu = self.reranker.summary.device.kind == DeviceKind::Cpu;
         let target_tokens = if is_cpu { CPU_PASS_TOKENS } else { GPU_PASS_TOKENS };
         let pass = next_pass(&mut lanes, &mut self.turn, target_tokens);
+        drop(plan);
         if !pass.is_empty() {
-            self.run(pass).await;
+            let span = trace_span!("pass", pairs = pass.len());
+            self.run(pass).instrument(span).await;
             finished.extend(self.take_finished());
         }
         finished

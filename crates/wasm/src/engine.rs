@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crossrank::{CancelToken, Control, Document, Progress, Ranked, Request, Reranker, ScoreOptions};
+use crossrank::{CancelToken, Cascade, Control, Document, Progress, Ranked, Request, Reranker, ScoreOptions};
 use js_sys::{Object, Promise, Reflect, Uint32Array};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ struct EngineRequest {
     max_tokens_per_doc: Option<usize>,
     min_score: Option<f64>,
     deadline_ms: Option<f64>,
+    cascade: Option<Cascade>,
 }
 
 impl Engine {
@@ -155,6 +156,7 @@ impl From<EngineRequest> for Request {
             max_tokens_per_doc: from.max_tokens_per_doc.unwrap_or(request.max_tokens_per_doc),
             min_score: from.min_score,
             deadline_ms: from.deadline_ms.map(|milliseconds| milliseconds as u64),
+            cascade: from.cascade,
             ..request
         }
     }

@@ -1,6 +1,6 @@
 //! `crossrank rerank`: documents in, ranking out.
 
-use crossrank::{Control, Document, Progress, Request};
+use crossrank::{Cascade, Control, Document, Progress, Request};
 use indicatif::ProgressBar;
 
 use crate::cli::{Format, RerankArguments};
@@ -48,6 +48,7 @@ fn request(arguments: &RerankArguments) -> Result<Request, InputError> {
         min_score: arguments.results.min_score,
         deadline_ms: arguments.deadline_ms,
         window: arguments.window.map(Into::into),
+        cascade: arguments.cascade_keep.map(|keep| Cascade { max_tokens: arguments.cascade_tokens, keep }),
         ..Request::new(query, documents)
     })
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request as HttpRequest};
 use axum::http::{HeaderMap, header};
-use crossrank::{Boost, Document, Request, WindowRule};
+use crossrank::{Boost, Cascade, Document, Request, WindowRule};
 use http_body_util::LengthLimitError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -49,7 +49,7 @@ pub(crate) struct Asked {
 }
 
 /// The union of Cohere's v1 and v2, Jina's, vLLM's, Infinity's and TEI's bodies; `null` is absent, unknown
-/// fields are ignored. `min_score`, `deadline_ms` and `boost` are ours.
+/// fields are ignored. `min_score`, `deadline_ms`, `boost` and `cascade` are ours.
 #[derive(Deserialize)]
 pub(crate) struct RerankBody {
     model: Option<String>,
@@ -68,6 +68,7 @@ pub(crate) struct RerankBody {
     min_score: Option<f64>,
     deadline_ms: Option<u64>,
     boost: Option<BoostBody>,
+    cascade: Option<Cascade>,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +119,7 @@ impl Parsed<RerankBody> {
         request.min_score = body.min_score;
         request.boost =
             body.boost.map(|boost| Boost { scores: boost.scores, weight: boost.weight.unwrap_or(1.0) });
+        request.cascade = body.cascade;
         let deadline_ms = body.deadline_ms.or(timeout_ms).or(server.arguments.limits.deadline_ms);
         // The time that the body took to arrive has gone.
         request.deadline_ms = deadline_ms.map(|ms| ms.saturating_sub(arrived.elapsed().as_millis() as u64));

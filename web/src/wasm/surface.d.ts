@@ -80,6 +80,7 @@ export interface EngineRequest {
   maxTokensPerDoc?: number;
   minScore?: number;
   deadlineMs?: number;
+  cascade?: { maxTokens: number; keep: number };
 }
 
 /** `score` and `logit` are absent where the deadline came first. */
