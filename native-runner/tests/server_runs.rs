@@ -83,6 +83,23 @@ fn a_client_that_goes_gives_its_place_back_at_once() {
 }
 
 #[test]
+fn text_of_a_client_that_has_gone_is_tokenized_no_further() {
+    let _alone = ALONE.lock();
+    let server = Server::start(&[]);
+    // Every pair is tokenized: 2 GB of text in a body of 400 kB.
+    let pairs = json!({ "text_1": "people ".repeat(50_000), "text_2": vec!["a"; 6_000] }).to_string();
+    let mut gone = server.begun("/score", pairs.len(), "");
+    gone.write_all(pairs.as_bytes()).unwrap();
+    server.wait_for("crossrank_queue_requests{model=\"default\"}", 1.0);
+    drop(gone);
+    server.wait_for("crossrank_queue_requests{model=\"default\"}", 0.0);
+    let started = Instant::now();
+    assert_eq!(server.post("/score", &json!({ "text_1": "q", "text_2": "a" })).status, 200);
+    // Its tokenizing takes minutes, and the short one waits for the threads that do it.
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[test]
 fn what_does_not_fit_the_queue_is_refused_at_once_with_a_time_to_wait() {
     let _alone = ALONE.lock();
     let server = Server::start(&["--queue-tokens", "2000"]);

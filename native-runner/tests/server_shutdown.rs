@@ -43,7 +43,7 @@ fn assert_answered_once(stream: &mut TcpStream, body: &Value) {
 /// Sends the head and half of a body. The server asks for the body, so the request is accepted.
 fn half_sent(server: &Server, body: &Value) -> TcpStream {
     let body = body.to_string();
-    let mut stream = server.begun(body.len(), "expect: 100-continue\r\n");
+    let mut stream = server.begun("/v2/rerank", body.len(), "expect: 100-continue\r\n");
     let mut go_on = [0; 25];
     stream.read_exact(&mut go_on).unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -90,8 +90,9 @@ fn what_was_sent_before_the_signal_is_answered() {
     let server = Server::start(&[]);
     let bodies: Vec<Value> = (0..CLIENTS).map(|client| body(client, 1, 8)).collect();
     // Bodies that take a while to parse keep the server from looking at its sockets.
-    let large = body(CLIENTS, 100, 20_000);
-    let busy: Vec<TcpStream> = (0..2).map(|_| server.unread(&large)).collect();
+    let mut slow = body(CLIENTS, 1, 8);
+    slow["ignored"] = json!(vec![0; 4_000_000]);
+    let busy: Vec<TcpStream> = (0..4).map(|_| server.unread(&slow)).collect();
     let mut streams: Vec<TcpStream> = bodies.iter().map(|body| server.unread(body)).collect();
     server.signal("TERM");
     streams.iter_mut().zip(&bodies).for_each(|(stream, body)| assert_answered_once(stream, body));

@@ -66,12 +66,12 @@ impl Server {
         self.url.trim_start_matches("http://")
     }
 
-    /// A connection with all of a request to rank but its body, of `length` bytes.
-    pub(crate) fn begun(&self, length: usize, header: &str) -> TcpStream {
+    /// A connection with all of a request but its body, of `length` bytes.
+    pub(crate) fn begun(&self, path: &str, length: usize, header: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         let address = self.address();
         let head = format!(
-            "POST /v2/rerank HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
              content-length: {length}\r\n{header}\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
@@ -81,7 +81,7 @@ impl Server {
     /// A connection with a request to rank, its answer unread.
     pub(crate) fn unread(&self, body: &Value) -> TcpStream {
         let body = body.to_string();
-        let mut stream = self.begun(body.len(), "");
+        let mut stream = self.begun("/v2/rerank", body.len(), "");
         stream.write_all(body.as_bytes()).unwrap();
         stream
     }
