@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use super::{Server, routes};
 use crate::output::write_stdout;
 
-/// What came before the signal is read within this time, on a machine that is busy, too.
+/// Time to read what came before the signal, on a machine that is busy, too.
 const LAST_LOOK: Duration = Duration::from_millis(250);
 
 /// Serves until a signal to end.
