@@ -40,7 +40,8 @@ fn bytes_changed() -> impl Strategy<Value = (Index, usize, Vec<u8>)> {
 /// A field of a body, and the value that it gets.
 fn field_changed() -> impl Strategy<Value = (Index, Value)> {
     let values = json!([
-        null, true, -1, 0, 1, 0.5, 1e300, u64::MAX, "", "text", "\0", [], [null], ["a", {"text": "b"}], [[]], {}, {"text": 1}
+        null, true, -1, 0, 1, 0.5, 1e300, u64::MAX, "", "text", "\0", [], [null], ["a", {"text": "b"}], [[]], {},
+        {"text": 1}
     ]);
     (any::<Index>(), select(values.as_array().unwrap().clone()))
 }
@@ -101,10 +102,10 @@ fn changed_bodies_are_answered_or_refused_and_are_no_bug() {
     });
     assert!(checked.is_ok(), "{checked:?}");
     let answered = |code: &str| server.metric(&format!("crossrank_requests_total{{code=\"{code}\"}}"));
-    let codes = ["ok", "invalid_body", "invalid_input"].map(answered);
-    println!("ok, invalid_body, invalid_input: {codes:?}");
-    // A strategy that only breaks bodies, or breaks none, would prove little.
-    assert!(codes.iter().all(|count| *count >= 20.0), "{codes:?}");
+    let [fine, broken] = ["ok", "invalid_body"].map(answered);
+    println!("{fine} were fine, {broken} were broken");
+    // Changes that only break bodies, or break none, would prove little.
+    assert!(fine > 50.0 && broken > 50.0);
     assert_eq!(server.post("/score", &json!({ "text_1": "q", "text_2": ["a"] })).status, 200);
     assert_eq!(server.stop(), "", "nothing was logged as an error");
 }
