@@ -17,6 +17,11 @@ DOCUMENTS = {
 }
 
 
+def bodies():
+    for number, line in enumerate((HERE.parent / "native-runner/tests/bodies.jsonl").read_text().splitlines()):
+        yield str(number), json.dumps(json.loads(line)["body"], ensure_ascii=False).encode()
+
+
 def safetensors(tensors, metadata=None):
     """A file of {name: (dtype, shape, bytes)}."""
     header, data = {} if metadata is None else {"__metadata__": metadata}, b""
@@ -85,6 +90,7 @@ def tokenizers():
 def main():
     shutil.rmtree(HERE / "corpus", ignore_errors=True)
     seeds = {
+        "body": dict(bodies()),
         "checkpoint": dict(checkpoints()),
         "documents": {name: text.encode() for name, text in DOCUMENTS.items()},
         "config": {path.parent.name: path.read_bytes() for path in GOLDEN.glob("model/*/config.json")},

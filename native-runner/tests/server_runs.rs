@@ -1,4 +1,4 @@
-//! How the server runs: shared passes, limits, access, deadlines, disconnects, shutdown.
+//! How the server runs: shared passes, limits, access, deadlines, disconnects.
 
 // Clippy only knows functions marked as tests; those beside them may panic and print as well.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
@@ -27,20 +27,6 @@ fn body(documents: &[String]) -> Value {
 /// `count` documents of about `tokens` tokens, all different.
 fn documents(count: usize, tokens: usize) -> Vec<String> {
     (0..count).map(|number| format!("number {number} {}", "berlin people ".repeat(tokens / 2))).collect()
-}
-
-/// Sends a request and leaves its answer unread.
-fn unread(server: &Server, body: &Value) -> TcpStream {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    let body = body.to_string();
-    let head = format!(
-        "POST /v2/rerank HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        server.address(),
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body.as_bytes()).unwrap();
-    stream
 }
 
 #[test]
@@ -72,7 +58,7 @@ fn many_clients_at_once_get_what_each_gets_alone() {
 fn a_short_request_overtakes_a_long_one() {
     let _alone = ALONE.lock();
     let server = Server::start(&[]);
-    let long = unread(&server, &body(&documents(400, 100)));
+    let long = server.unread(&body(&documents(400, 100)));
     server.wait_for("crossrank_queue_requests{model=\"default\"}", 1.0);
     let started = Instant::now();
     assert_eq!(server.post("/v2/rerank", &body(&documents(2, 10))).status, 200);
@@ -85,7 +71,7 @@ fn a_short_request_overtakes_a_long_one() {
 fn a_client_that_goes_gives_its_place_back_at_once() {
     let _alone = ALONE.lock();
     let server = Server::start(&["--queue-tokens", "20000"]);
-    let gone = unread(&server, &body(&documents(400, 100)));
+    let gone = server.unread(&body(&documents(400, 100)));
     server.wait_for("crossrank_queue_requests{model=\"default\"}", 1.0);
     drop(gone);
     let started = Instant::now();
@@ -97,11 +83,28 @@ fn a_client_that_goes_gives_its_place_back_at_once() {
 }
 
 #[test]
+fn text_of_a_client_that_has_gone_is_tokenized_no_further() {
+    let _alone = ALONE.lock();
+    let server = Server::start(&[]);
+    // Every pair is tokenized: 2 GB of text in a body of 400 kB.
+    let pairs = json!({ "text_1": "people ".repeat(50_000), "text_2": vec!["a"; 6_000] }).to_string();
+    let mut gone = server.begun("/score", pairs.len(), "");
+    gone.write_all(pairs.as_bytes()).unwrap();
+    server.wait_for("crossrank_queue_requests{model=\"default\"}", 1.0);
+    drop(gone);
+    server.wait_for("crossrank_queue_requests{model=\"default\"}", 0.0);
+    let started = Instant::now();
+    assert_eq!(server.post("/score", &json!({ "text_1": "q", "text_2": "a" })).status, 200);
+    // Its tokenizing takes minutes, and the short one waits for the threads that do it.
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[test]
 fn what_does_not_fit_the_queue_is_refused_at_once_with_a_time_to_wait() {
     let _alone = ALONE.lock();
     let server = Server::start(&["--queue-tokens", "2000"]);
     // Larger than the queue, and alone: taken.
-    let running = unread(&server, &body(&documents(200, 100)));
+    let running = server.unread(&body(&documents(200, 100)));
     server.wait_for("crossrank_queue_requests{model=\"default\"}", 1.0);
     let started = Instant::now();
     let refused = server.post("/v2/rerank", &body(&documents(3, 100)));
@@ -118,7 +121,7 @@ fn a_deadline_is_kept_while_others_are_served() {
     let server = Server::start(&[]);
     // Tells the engine how fast it is.
     server.post("/v2/rerank", &body(&documents(20, 100)));
-    let other = unread(&server, &body(&documents(400, 100)));
+    let other = server.unread(&body(&documents(400, 100)));
     server.wait_for("crossrank_queue_requests{model=\"default\"}", 1.0);
     let mut asked = body(&documents(300, 100));
     for (header, in_body) in [(None, Some(700)), (Some("0.7"), None)] {
@@ -137,24 +140,6 @@ fn a_deadline_is_kept_while_others_are_served() {
         assert_eq!(found["results"].as_array().unwrap().len(), 300, "the others keep their order");
     }
     drop(other);
-}
-
-#[test]
-fn a_shutdown_answers_what_was_accepted() {
-    let _alone = ALONE.lock();
-    let server = Server::start(&[]);
-    let mut waiting: Vec<TcpStream> = (0..4).map(|_| unread(&server, &body(&documents(20, 100)))).collect();
-    server.wait_for("crossrank_queue_requests{model=\"default\"}", 4.0);
-    server.signal("TERM");
-    for stream in &mut waiting {
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with('}'), "{answer:.200}");
-    }
-    let address = server.address().to_owned();
-    let (status, log) = server.wait();
-    assert_eq!(status, Some(0), "{log}");
-    assert!(TcpStream::connect(address).is_err());
 }
 
 #[test]

@@ -4,12 +4,14 @@ import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, test } from "node:test";
 import { createInterface } from "node:readline";
-import { createCohere } from "@ai-sdk/cohere";
+import * as sdk7 from "@ai-sdk/cohere";
+import * as sdk6 from "@ai-sdk/cohere-3";
 import { ContextualCompressionRetriever } from "@langchain/classic/retrievers/contextual_compression";
 import { CohereRerank } from "@langchain/cohere";
 import { Document } from "@langchain/core/documents";
 import { BaseRetriever } from "@langchain/core/retrievers";
-import { rerank } from "ai";
+import * as ai7 from "ai";
+import * as ai6 from "ai6";
 import { CohereClient, CohereClientV2 } from "cohere-ai";
 import * as cohere7 from "cohere-ai-7";
 
@@ -88,15 +90,21 @@ for (const [name, client] of [
   });
 }
 
-test("@ai-sdk/cohere through rerank()", async () => {
+for (const [release, { createCohere }, { rerank }] of [
+  ["7", sdk7, ai7],
+  ["6", sdk6, ai6],
+]) {
   const model = createCohere({ baseURL: `${url}/v2`, apiKey: token }).reranking("rerank-v3.5");
-  const { ranking } = await rerank({ model, query, documents, topN: 4 });
-  assert.deepEqual(ranking.map(({ originalIndex }) => originalIndex), order.slice(0, 4));
-});
 
-test("@ai-sdk/cohere with objects, which it sends as JSON text", async () => {
-  const model = createCohere({ baseURL: `${url}/v2`, apiKey: token }).reranking("rerank-v3.5");
-  const records = documents.map((text) => ({ text }));
-  const { ranking } = await rerank({ model, query, documents: records });
-  assert.deepEqual(ranking.map(({ originalIndex }) => originalIndex), orderOf(records.map((record) => JSON.stringify(record))));
-});
+  test(`AI SDK ${release}, rerank() through @ai-sdk/cohere`, async () => {
+    const { ranking } = await rerank({ model, query, documents, topN: 4 });
+    assert.deepEqual(ranking.map(({ originalIndex }) => originalIndex), order.slice(0, 4));
+  });
+
+  test(`AI SDK ${release} with objects, which it sends as JSON text`, async () => {
+    const records = documents.map((text) => ({ text }));
+    const { ranking } = await rerank({ model, query, documents: records });
+    const expected = orderOf(records.map((record) => JSON.stringify(record)));
+    assert.deepEqual(ranking.map(({ originalIndex }) => originalIndex), expected);
+  });
+}

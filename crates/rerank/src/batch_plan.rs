@@ -70,7 +70,7 @@ pub(crate) fn next_pass(
                 pass.extend(lane.pop().map(|(pair, tokens)| (*turn, pair, tokens)));
             }
             next => {
-                lane.credit = TURN_TOKENS + if next.is_some() { lane.credit } else { TURN_TOKENS };
+                lane.credit = TURN_TOKENS + if next.is_some() { lane.credit } else { 0 };
                 *turn += 1;
             }
         }
@@ -186,6 +186,16 @@ mod tests {
         next_pass(&mut [&mut long], &mut turn, TARGET_TOKENS);
         let pass = next_pass(&mut [&mut long, &mut short], &mut turn, TARGET_TOKENS);
         assert_eq!(pass.iter().filter(|(lane, _)| *lane == 1).count(), 5, "{pass:?}");
+    }
+
+    #[test]
+    fn a_request_that_had_nothing_waiting_saves_no_turn_for_later() {
+        let (mut late, mut other, mut turn) = (lane(&[]), lane(&[64; 500]), 0);
+        next_pass(&mut [&mut late, &mut other], &mut turn, TARGET_TOKENS);
+        (0..100).for_each(|pair| late.push(pair, 64));
+        let pass = next_pass(&mut [&mut late, &mut other], &mut turn, TARGET_TOKENS);
+        // A share each of the 2,048 tokens, however long one of them had been empty.
+        assert_eq!(pass.iter().filter(|(lane, _)| *lane == 0).count(), TARGET_TOKENS / 64 / 2, "{pass:?}");
     }
 
     #[test]

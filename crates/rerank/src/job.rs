@@ -62,18 +62,23 @@ impl Job {
     /// A request to score pairs; long pairs are truncated, not split.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`], and `invalid_input` for a length that leaves no room for text.
+    /// [`Error::Tokenizer`], [`Error::Cancelled`], and `invalid_input` for a length that leaves no room for text.
     pub fn scoring(
         reranker: &Reranker,
-        pairs: &[(String, String)],
+        pairs: &[(impl AsRef<str> + Sync, impl AsRef<str> + Sync)],
         options: &ScoreOptions,
         cancel: CancelToken,
     ) -> Result<Self, Error> {
         let _span = trace_span!("tokenize", pairs = pairs.len()).entered();
         let started = Instant::now();
         let mut job = Self::new(started, cancel);
-        let tokenized = pairs.par_iter().map(|(query, text)| reranker.tokenize(query, text, options));
-        job.add(tokenized.collect::<Result<_, _>>()?);
+        let tokenized = pairs.par_iter().map(|(query, text)| {
+            // A long query is tokenized for every text: time enough for the caller to go.
+            job.cancel.check()?;
+            reranker.tokenize(query.as_ref(), text.as_ref(), options)
+        });
+        let tokenized = tokenized.collect::<Result<_, _>>()?;
+        job.add(tokenized);
         job.tokenizing = started.elapsed();
         Ok(job)
     }

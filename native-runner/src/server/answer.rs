@@ -10,7 +10,7 @@ use crossrank::{CancelToken, Error, Job, PairScore, Request, Response, ScoreOpti
 use serde_json::{Value, json};
 
 use super::Server;
-use super::asked::{Asked, Dialect, Pairs};
+use super::body::{Asked, Dialect, Pairs};
 use super::engine::Engine;
 use super::failure::Failure;
 use super::metrics::Outcome;

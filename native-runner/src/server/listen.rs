@@ -16,6 +16,9 @@ use tokio::sync::Semaphore;
 use super::{Server, routes};
 use crate::output::write_stdout;
 
+/// Time to read what came before the signal, on a machine that is busy, too.
+const LAST_LOOK: Duration = Duration::from_millis(250);
+
 /// Serves until a signal to end.
 ///
 /// # Errors
@@ -38,6 +41,8 @@ pub(crate) async fn serve(server: Arc<Server>) -> anyhow::Result<()> {
         std::future::pending::<anyhow::Result<()>>().await
     };
     tokio::select! {
+        // In this order: clients that have connected are accepted before a signal is looked at.
+        biased;
         failed = loaded => failed?,
         () = accept(&listener, &app, &server, &connections) => {}
         signal = ended() => signal?,
@@ -46,6 +51,8 @@ pub(crate) async fn serve(server: Arc<Server>) -> anyhow::Result<()> {
     drop(listener);
     server.draining.store(true, Ordering::Relaxed);
     tracing::info!(connections = connections.count(), "draining");
+    // A connection that was not read from would be closed at once, whatever has come on it.
+    tokio::time::sleep(LAST_LOOK).await;
     let patience = Duration::from_secs(server.arguments.limits.drain_seconds);
     if tokio::time::timeout(patience, connections.shutdown()).await.is_err() {
         tracing::warn!("ended with requests unanswered; --drain-seconds is the time they have");

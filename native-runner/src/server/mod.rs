@@ -1,11 +1,13 @@
 //! `crossrank serve`: the rerank APIs of Cohere, Jina and TEI over HTTP.
 //!
-//! [`listen`] takes connections, [`routes`] leads requests past [`access`] to a handler of three lines: a body
-//! of [`asked`] is parsed, an [`engine`] runs it, [`answer`] or [`failure`] is sent and counted in [`metrics`].
+//! [`listen`] takes connections, [`routes`] leads requests past [`access`] to a handler of three lines: what is
+//! [`asked`] is read and its [`body`] parsed, an [`engine`] runs it, [`answer`] or [`failure`] is sent and counted in
+//! [`metrics`].
 
 mod access;
 mod answer;
 mod asked;
+mod body;
 mod engine;
 mod failure;
 mod listen;

@@ -14,7 +14,8 @@ use tower_http::cors::CorsLayer;
 
 use super::Server;
 use super::answer::Answer;
-use super::asked::{Dialect, Parsed, RerankBody, ScoreBody};
+use super::asked::Parsed;
+use super::body::{Dialect, RerankBody, ScoreBody};
 use super::failure::Failure;
 use super::{access, metrics, operations};
 use crate::cohere::Version;

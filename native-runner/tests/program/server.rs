@@ -1,6 +1,7 @@
 //! `crossrank serve` as a process, and a client of it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -63,6 +64,26 @@ impl Server {
     /// `host:port`.
     pub(crate) fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
+    }
+
+    /// A connection with all of a request but its body, of `length` bytes.
+    pub(crate) fn begun(&self, path: &str, length: usize, header: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        let address = self.address();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n{header}\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    }
+
+    /// A connection with a request to rank, its answer unread.
+    pub(crate) fn unread(&self, body: &Value) -> TcpStream {
+        let body = body.to_string();
+        let mut stream = self.begun("/v2/rerank", body.len(), "");
+        stream.write_all(body.as_bytes()).unwrap();
+        stream
     }
 
     /// POSTs `body` as JSON.
