@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use crossrank::{Languages, LoadOptions, ModelFiles, Reranker, WindowRule};
-use crossrank_hub::{Hub, HubError, ModelEntry, ModelList, Repository};
+use crossrank_hub::{Dataset, Hub, HubError, ModelEntry, ModelList, Repository};
 
 use crate::cli::{EngineArguments, ModelArguments, NetworkArguments};
 use crate::output::say;
@@ -138,6 +138,11 @@ pub(crate) fn download<'a>(hub: &Hub, wanted: impl Into<Repository<'a>>) -> anyh
 pub(crate) fn licence(entry: &ModelEntry) -> String {
     let note = entry.licence_note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
     format!("{} from {}, licence: {}{note}", entry.name, entry.repo, entry.licence)
+}
+
+/// Where a collection comes from, for people.
+pub(crate) fn origin(dataset: &Dataset) -> String {
+    format!("{} from {}, which states its licence", dataset.name, dataset.repo)
 }
 
 /// The files of a model in its folder.

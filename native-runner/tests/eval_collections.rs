@@ -18,7 +18,8 @@ const CORPUS: &str = "{\"_id\":\"d0\",\"text\":\"berlin has many people\"}
 {\"_id\":\"d1\",\"title\":\"museum\",\"text\":\"in the city\"}
 {\"_id\":\"d2\",\"text\":\"柏林有三百万人口\"}
 ";
-const QUERIES: &str = "{\"_id\":\"q1\",\"text\":\"how many people live in berlin\",\"metadata\":{\"lang\":\"en\"}}
+const QUERIES: &str =
+    "{\"_id\":\"q1\",\"text\":\"how many people live in berlin\",\"metadata\":{\"lang\":\"en\"}}
 {\"_id\":\"q2\",\"text\":\"柏林有多少人口\",\"language\":\"zh\",\"metadata\":\"none\"}
 ";
 const QRELS: &str = "query-id\tcorpus-id\tscore\r\nq1\td0\t1\r\nq2\td2\t1\r\n";

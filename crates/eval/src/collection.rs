@@ -54,6 +54,9 @@ impl Collection {
         let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
         let name = name.unwrap_or_else(|| folder.display().to_string());
         let languages = languages(&queries, given);
+        for query in queries.keys().filter(|query| !languages.is_empty() && !languages.contains_key(*query)) {
+            warnings.add("a query's language is not known; no language's rows count it", query);
+        }
         Ok(Self { name, corpus: Corpus { path: folder.join("corpus.jsonl") }, queries, languages, qrels })
     }
 

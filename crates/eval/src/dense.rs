@@ -22,7 +22,7 @@ pub fn dense(
     let names: Vec<&String> = search.queries.keys().collect();
     let texts: Vec<&str> = search.queries.values().map(String::as_str).collect();
     let queries = embedder.embed(&texts)?;
-    let size = queries.first().map_or(0, Vec::len);
+    let Some(size) = queries.first().map(Vec::len) else { return Ok(Run::new()) };
     let allowed = search.candidates.map(|candidates| queries_of_documents(candidates, &names));
     let mut tops: Vec<Top> = names.iter().map(|_| Top::new(search.depth)).collect();
     let mut done = 0;

@@ -3,12 +3,13 @@
 use crossrank_hub::Dataset;
 
 use crate::cli::PullArguments;
-use crate::model::{EMBEDDED, download, find, hub, licence};
+use crate::model::{EMBEDDED, download, find, hub, licence, origin};
 use crate::output::{say, write_stdout};
 
 pub(crate) fn run(arguments: &PullArguments) -> anyhow::Result<()> {
     let hub = hub(&arguments.network);
     if let Ok(dataset) = Dataset::find(&arguments.name, &arguments.split) {
+        say(origin(&dataset));
         let folder = download(&hub, &dataset)?;
         return write_stdout(format!("{}\n", folder.display()).as_bytes());
     }

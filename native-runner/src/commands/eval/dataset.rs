@@ -6,7 +6,7 @@ use crossrank_eval::{Collection, Warnings};
 use crossrank_hub::Dataset;
 
 use super::EvalArguments;
-use crate::model::{download, hub};
+use crate::model::{download, hub, origin};
 use crate::output::say;
 
 /// Opens a folder as it is; a name that is no folder is downloaded unless it is in the cache.
@@ -25,7 +25,7 @@ pub(super) fn open(
     let folder = match hub.cached(&listed) {
         Some(folder) => folder,
         None => {
-            say(format_args!("{} from {}, which states its licence", listed.name, listed.repo));
+            say(origin(&listed));
             download(&hub, &listed)?
         }
     };
