@@ -96,6 +96,22 @@ fn every_language_of_the_queries_has_rows_of_its_own() {
 }
 
 #[test]
+fn queries_of_each_language_are_searched_by_its_own_rules() {
+    let folder = collection();
+    let documents = "{\"_id\":\"de\",\"text\":\"die Häuser an der Straße\"}\n{\"_id\":\"es\",\"text\":\"las canciones\"}\n";
+    let queries = "{\"_id\":\"q1\",\"text\":\"Welches Haus steht in der schönen Stadt?\",\"lang\":\"de\"}
+{\"_id\":\"q2\",\"text\":\"¿Quién escribió esta canción en la ciudad?\",\"lang\":\"es\"}\n";
+    file(folder.path(), "corpus.jsonl", documents);
+    file(folder.path(), "queries.jsonl", queries);
+    file(folder.path(), "qrels/test.tsv", "q1 0 de 1\nq2 0 es 1\n");
+    let arguments = ["--dataset", folder.path().to_str().unwrap(), "--no-rerank"];
+    // Haus is the stem of Häuser in German alone, canción that of canciones in Spanish alone.
+    assert_eq!(eval(folder.path(), &arguments, &[])["stages"][0]["recall@100"], 1.0);
+    let german = eval(folder.path(), &[&arguments[..], &["--language", "de"]].concat(), &[]);
+    assert_eq!(german["stages"][0]["recall@100"], 0.5);
+}
+
+#[test]
 fn a_second_dense_search_uses_the_vectors_of_the_first() {
     let (folder, model) = (collection(), TinyModel::new());
     let path = folder.path().to_str().unwrap();

@@ -60,6 +60,15 @@ impl Collection {
         Ok(Self { name, corpus: Corpus { path: folder.join("corpus.jsonl") }, queries, languages, qrels })
     }
 
+    /// The queries of each language; all together if they have one.
+    pub fn queries_by_language(&self) -> Vec<BTreeMap<String, String>> {
+        let mut groups: BTreeMap<Option<&String>, BTreeMap<String, String>> = BTreeMap::new();
+        for (id, text) in &self.queries {
+            groups.entry(self.languages.get(id)).or_default().insert(id.clone(), text.clone());
+        }
+        groups.into_values().collect()
+    }
+
     /// The texts of all documents that were retrieved or judged relevant, and the number of documents of the corpus. What is
     /// odd about the corpus is counted here, once.
     ///

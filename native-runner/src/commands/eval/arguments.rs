@@ -35,7 +35,7 @@ pub(crate) struct EvalArguments {
     /// A TREC run whose documents are the only ones that bm25 and dense rank
     #[arg(long, env = "CROSSRANK_CANDIDATES", value_name = "FILE")]
     pub(crate) candidates: Option<PathBuf>,
-    /// The language of the texts, as an ISO 639 code; detected from the queries without it
+    /// The language whose rules bm25 cuts words by, as an ISO 639 code; each query's own, as detected, without it
     #[arg(long, env = "CROSSRANK_LANGUAGE", value_name = "CODE")]
     pub(crate) language: Option<String>,
     /// Documents of each query that are reranked

@@ -63,7 +63,15 @@ impl Searches<'_> {
             return Ok(run.clone());
         }
         let (collection, analyzer) = self.collection()?;
-        let run = bm25(&collection.corpus, &self.search(collection), analyzer)?;
+        let mut run = Run::new();
+        for queries in collection.queries_by_language() {
+            let analyzer = match self.arguments.language {
+                Some(_) => *analyzer,
+                None => Analyzer::detect(queries.values().map(String::as_str)),
+            };
+            let search = Search { queries: &queries, ..self.search(collection) };
+            run.append(&mut bm25(&collection.corpus, &search, &analyzer)?);
+        }
         Ok(self.bm25.insert(run).clone())
     }
 
