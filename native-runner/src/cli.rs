@@ -254,15 +254,18 @@ pub(crate) struct ModelsArguments {
     pub(crate) format: ListFormat,
 }
 
-/// Download a model into the Hugging Face cache and print its folder
+/// Download a model or a collection into the Hugging Face cache and print its folder
 ///
 /// HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN and HF_HUB_OFFLINE mean what they mean elsewhere.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  crossrank pull bge-v2-m3\n  crossrank pull BAAI/bge-reranker-base")]
 pub(crate) struct PullArguments {
-    /// A name of `crossrank models`, or a Hugging Face repository (owner/name)
+    /// A name of `crossrank models`, a Hugging Face repository (owner/name), or a collection that `crossrank eval` knows
     #[arg(env = "CROSSRANK_MODEL", value_name = "NAME")]
     pub(crate) name: String,
+    /// Which of a collection's judgements
+    #[arg(long, env = "CROSSRANK_SPLIT", default_value = "test")]
+    pub(crate) split: String,
     #[command(flatten)]
     pub(crate) network: NetworkArguments,
 }

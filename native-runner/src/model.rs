@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use crossrank::{Languages, LoadOptions, ModelFiles, Reranker, WindowRule};
-use crossrank_hub::{Hub, HubError, ModelEntry, ModelList};
+use crossrank_hub::{Dataset, Hub, HubError, ModelEntry, ModelList, Repository};
 
 use crate::cli::{EngineArguments, ModelArguments, NetworkArguments};
 use crate::output::say;
@@ -120,9 +120,9 @@ fn fetch(entry: &ModelEntry, network: &NetworkArguments) -> anyhow::Result<PathB
 ///
 /// # Errors
 /// Those of downloading.
-pub(crate) fn download(hub: &Hub, entry: &ModelEntry) -> anyhow::Result<PathBuf> {
+pub(crate) fn download<'a>(hub: &Hub, wanted: impl Into<Repository<'a>>) -> anyhow::Result<PathBuf> {
     let bar = crate::output::bytes_bar();
-    let folder = hub.pull(entry, &|progress| {
+    let folder = hub.pull(wanted, &|progress| {
         bar.set_length(progress.total);
         bar.set_position(progress.done);
         if let Some(file) = progress.unverified {
@@ -138,6 +138,11 @@ pub(crate) fn download(hub: &Hub, entry: &ModelEntry) -> anyhow::Result<PathBuf>
 pub(crate) fn licence(entry: &ModelEntry) -> String {
     let note = entry.licence_note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
     format!("{} from {}, licence: {}{note}", entry.name, entry.repo, entry.licence)
+}
+
+/// Where a collection comes from, for people.
+pub(crate) fn origin(dataset: &Dataset) -> String {
+    format!("{} from {}, which states its licence", dataset.name, dataset.repo)
 }
 
 /// The files of a model in its folder.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
+use crate::languages::languages;
 use crate::{Corpus, EvalError, Qrels, Run, Warnings, read_qrels};
 
 /// Queries with judgements over a corpus.
@@ -14,6 +15,8 @@ pub struct Collection {
     pub corpus: Corpus,
     /// Texts of the judged queries, by identifier; empty ones are left out.
     pub queries: BTreeMap<String, String>,
+    /// The language of each of these queries, as `queries.jsonl` says or else as it looks; empty if all have one.
+    pub languages: BTreeMap<String, String>,
     /// The judgements.
     pub qrels: Qrels,
 }
@@ -33,10 +36,13 @@ impl Collection {
         let qrels = read_qrels(qrels.unwrap_or(&of_split), warnings)?;
         let path = folder.join("queries.jsonl");
         let name = path.display().to_string();
-        let mut queries = BTreeMap::new();
+        let (mut queries, mut given) = (BTreeMap::new(), BTreeMap::new());
         Corpus { path }.for_each_chunk(warnings, |chunk| {
-            let judged = chunk.iter().filter(|query| qrels.contains_key(&query.id) && !query.text.is_empty());
-            queries.extend(judged.map(|query| (query.id.clone(), query.text.clone())));
+            for query in chunk.iter().filter(|query| qrels.contains_key(&query.id) && !query.text.is_empty())
+            {
+                queries.insert(query.id.clone(), query.text.clone());
+                given.extend(query.language.clone().map(|language| (query.id.clone(), language)));
+            }
             Ok(())
         })?;
         for query in qrels.keys().filter(|query| !queries.contains_key(*query)) {
@@ -47,7 +53,20 @@ impl Collection {
         }
         let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
         let name = name.unwrap_or_else(|| folder.display().to_string());
-        Ok(Self { name, corpus: Corpus { path: folder.join("corpus.jsonl") }, queries, qrels })
+        let languages = languages(&queries, given);
+        for query in queries.keys().filter(|query| !languages.is_empty() && !languages.contains_key(*query)) {
+            warnings.add("a query's language is not known; no language's rows count it", query);
+        }
+        Ok(Self { name, corpus: Corpus { path: folder.join("corpus.jsonl") }, queries, languages, qrels })
+    }
+
+    /// The queries of each language; all together if they have one.
+    pub fn queries_by_language(&self) -> Vec<BTreeMap<String, String>> {
+        let mut groups: BTreeMap<Option<&String>, BTreeMap<String, String>> = BTreeMap::new();
+        for (id, text) in &self.queries {
+            groups.entry(self.languages.get(id)).or_default().insert(id.clone(), text.clone());
+        }
+        groups.into_values().collect()
     }
 
     /// The texts of all documents that were retrieved or judged relevant, and the number of documents of the corpus. What is

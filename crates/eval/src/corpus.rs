@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::lines::Lines;
 use crate::{EvalError, Warnings};
@@ -19,6 +20,8 @@ pub struct Text {
     pub id: String,
     /// `title` and `text` with a space between them, as BEIR's own tools join them.
     pub text: String,
+    /// `language` or `lang`, beside the text or in its `metadata`.
+    pub language: Option<String>,
 }
 
 /// A file of JSON Lines with `_id`, `title` and `text`, read from its start for every pass.
@@ -34,6 +37,12 @@ struct Record {
     id: Id,
     title: Option<String>,
     text: Option<String>,
+    #[serde(default)]
+    language: Value,
+    #[serde(default)]
+    lang: Value,
+    #[serde(default)]
+    metadata: Value,
 }
 
 /// Some collections number their documents.
@@ -95,7 +104,9 @@ fn parse(line: &str) -> Result<Text, String> {
         return Err("its \"_id\" is empty".to_owned());
     }
     let (title, text) = (record.title.unwrap_or_default(), record.text.unwrap_or_default());
-    Ok(Text { id, text: format!("{title} {text}").trim().to_owned() })
+    let places = [&record.language, &record.lang, &record.metadata["language"], &record.metadata["lang"]];
+    let language = places.into_iter().find_map(Value::as_str).map(str::to_owned);
+    Ok(Text { id, text: format!("{title} {text}").trim().to_owned(), language })
 }
 
 fn hash(id: &str) -> u64 {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::languages::{LanguageRows, by_language, language_finding};
 use crate::{
     Calibration, Depth, Metric, Qrels, Reranked, Run, Warning, bootstrap_interval, depth_finding, depths,
     kendall_tau, mean, randomisation_test, threshold_finding, verdict,
@@ -68,6 +69,9 @@ pub struct Evaluation {
     pub stages: Vec<Row>,
     /// Every reranker beside its first stage.
     pub significance: Vec<Comparison>,
+    /// The same by language, if queries have several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<LanguageRows>,
     /// Depths by stage, if they were asked for.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub depths: BTreeMap<String, Vec<Depth>>,
@@ -87,6 +91,7 @@ impl Evaluation {
             stages: stages.iter().map(|stage| Row::new(stage, qrels, about.top_k)).collect(),
             about,
             significance: Vec::new(),
+            languages: Vec::new(),
             depths: BTreeMap::new(),
             calibration: BTreeMap::new(),
             findings: Vec::new(),
@@ -101,6 +106,13 @@ impl Evaluation {
             }
         }
         evaluation
+    }
+
+    /// Measures `stages` once more for each of the `languages` of queries.
+    pub fn add_languages(&mut self, stages: &[Stage], qrels: &Qrels, languages: &BTreeMap<String, String>) {
+        self.languages = by_language(stages, qrels, languages, self.about.top_k);
+        let findings = stages.iter().filter_map(|stage| language_finding(&self.languages, &stage.name));
+        self.findings.extend(findings);
     }
 
     /// Says what another dtype or length costs.
@@ -203,7 +215,7 @@ pub fn metrics(k: usize) -> [Metric; 5] {
 }
 
 impl Row {
-    fn new(stage: &Stage, qrels: &Qrels, k: usize) -> Self {
+    pub(crate) fn new(stage: &Stage, qrels: &Qrels, k: usize) -> Self {
         let (mut measures, mut intervals) = (BTreeMap::new(), BTreeMap::new());
         for metric in metrics(k) {
             let values = metric.per_query(&stage.reranked.run, qrels);

@@ -5,14 +5,14 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crossrank::WindowRule;
 use sha2::{Digest, Sha256};
 
-use crate::EvalError;
+use crate::{EvalError, store};
 
 /// What was computed for a pair.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,20 +54,8 @@ impl ScoreCache {
     /// # Errors
     /// [`EvalError::CacheBusy`] while another process has it; [`EvalError::Read`], [`EvalError::Write`].
     pub fn open(folder: &Path, model: &str) -> Result<Self, EvalError> {
-        let plain = |letter: char| {
-            if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '-' }
-        };
-        let path = folder.join(format!("{}.scores", model.chars().map(plain).collect::<String>()));
-        let name = path.display().to_string();
+        let (name, mut file) = store::open(folder, &format!("{model}.scores"))?;
         let write_error = |source| EvalError::Write { name: name.clone(), source };
-        std::fs::create_dir_all(folder).map_err(write_error)?;
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(write_error)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(EvalError::CacheBusy { name }),
-            Err(TryLockError::Error(source)) => return Err(write_error(source)),
-        }
         let mut text = Vec::new();
         let read =
             file.read_to_end(&mut text).map_err(|source| EvalError::Read { name: name.clone(), source })?;

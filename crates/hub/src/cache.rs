@@ -1,10 +1,10 @@
-//! Hugging Face's cache: `models--owner--name/{refs, blobs, snapshots/COMMIT}`.
+//! Hugging Face's cache: `models--owner--name/{refs, blobs, snapshots/COMMIT}`, and `datasets--owner--name`.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use crate::{HubError, ModelEntry};
+use crate::{HubError, Repository};
 
 /// What a folder, a link or a reference takes on a disk.
 const BLOCK_BYTES: u64 = 4096;
@@ -20,7 +20,8 @@ pub(crate) struct RepoCache {
 
 impl RepoCache {
     pub(crate) fn new(cache: &Path, repo: &str) -> Self {
-        let name = format!("models--{}", repo.replace('/', "--"));
+        let kind = if repo.starts_with("datasets/") { "" } else { "models--" };
+        let name = format!("{kind}{}", repo.replace('/', "--"));
         Self { folder: cache.join(&name), locks: cache.join(".locks").join(name) }
     }
 
@@ -38,14 +39,14 @@ impl RepoCache {
         noted.map_or_else(|_| revision.to_owned(), |commit| commit.trim().to_owned())
     }
 
-    /// The snapshot with every file of `entry`, or the first file that is missing or of a wrong size.
-    pub(crate) fn complete(&self, entry: &ModelEntry) -> Result<PathBuf, String> {
-        let snapshot = self.snapshot(&self.commit(&entry.revision));
+    /// The snapshot with every file that is wanted, or the first one that is missing or of a wrong size.
+    pub(crate) fn complete(&self, wanted: &Repository<'_>) -> Result<PathBuf, String> {
+        let snapshot = self.snapshot(&self.commit(wanted.revision));
         let is_here = |path: &str, bytes: Option<u64>| {
             let found = fs::metadata(snapshot.join(path));
             found.is_ok_and(|found| found.is_file() && bytes.is_none_or(|bytes| found.len() == bytes))
         };
-        for file in entry.files.iter().filter(|file| !is_here(&file.path, file.bytes)) {
+        for file in wanted.files.iter().filter(|file| !is_here(&file.path, file.bytes)) {
             let shards = if file.path == WEIGHTS { shards(&snapshot) } else { None };
             if !shards.is_some_and(|shards| shards.iter().all(|shard| is_here(shard, None))) {
                 return Err(file.path.clone());

@@ -15,6 +15,14 @@ pub enum HubError {
         /// The names there are, nearest first.
         known: String,
     },
+    /// Neither a folder nor a collection's name.
+    #[error("there is no folder and no collection {name:?}; known collections are {known}")]
+    UnknownDataset {
+        /// As asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
     /// A model is not what was published under its name.
     #[error(
         "{failed} of {compared} checks of {name} failed; delete its files and download it again, or report it"
@@ -33,8 +41,8 @@ pub enum HubError {
         /// The model.
         name: String,
     },
-    /// models.json is damaged.
-    #[error("models.json cannot be read; this build is broken, install it again")]
+    /// models.json or a list beside it is damaged.
+    #[error("a list of models or collections cannot be read; this build is broken, install it again")]
     List(#[source] serde_json::Error),
     /// A repository, revision or file name that would leave the cache.
     #[error("{path:?} does not name something inside a repository; correct it")]
@@ -112,7 +120,7 @@ pub enum HubError {
     /// The file is not in the cache, and no connection may be opened.
     #[error("{file} of {repo} is not in {cache}; run `crossrank pull {name}` with a network first")]
     Offline {
-        /// The model, as `crossrank pull` takes it.
+        /// The model or collection, as `crossrank pull` takes it.
         name: String,
         /// The repository.
         repo: String,
@@ -162,6 +170,7 @@ impl HubError {
             HubError::Offline { .. } => "offline",
             HubError::StorageFull { .. } => "storage_full",
             HubError::Cache { .. } => "cache_unusable",
+            HubError::UnknownDataset { .. } => "invalid_input",
             HubError::List(_) => "internal",
         }
     }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::cache::{RepoCache, WEIGHTS, check_path};
 use crate::client::Token;
 use crate::pull::Pull;
-use crate::{HubError, ModelEntry, ModelFile, ModelList};
+use crate::repository::is_repo;
+use crate::{HubError, ModelEntry, ModelFile, ModelList, Repository};
 
 /// Hugging Face, or a mirror of it, and this machine's cache.
 #[derive(Debug, Clone)]
@@ -25,7 +26,7 @@ pub struct Progress<'a> {
     pub done: u64,
     /// Bytes in all.
     pub total: u64,
-    /// A file that has just arrived and could not be checked: neither models.json nor the server
+    /// A file that has just arrived and could not be checked: neither our lists nor the server
     /// gives its sha256. Deserves a warning.
     pub unverified: Option<&'a str>,
 }
@@ -93,30 +94,36 @@ impl Hub {
         })
     }
 
-    /// The folder with a model's files, if all of them are in the cache.
-    pub fn cached(&self, entry: &ModelEntry) -> Option<PathBuf> {
-        check_entry(entry).ok()?;
-        RepoCache::new(&self.cache, &entry.repo).complete(entry).ok()
+    /// The folder with a model's or a collection's files, if all of them are in the cache.
+    pub fn cached<'a>(&self, wanted: impl Into<Repository<'a>>) -> Option<PathBuf> {
+        let wanted = wanted.into();
+        wanted.check().ok()?;
+        RepoCache::new(&self.cache, wanted.repo).complete(&wanted).ok()
     }
 
-    /// The folder with a model's files, downloading those that are not in the cache.
+    /// The folder with a model's or a collection's files, downloading those that are not in the cache.
     ///
     /// Files that are in the cache already are used as they are. `model.safetensors` may also be an
     /// index of shards in the repository.
     ///
     /// # Errors
     /// [`HubError`]: the network, the disk, or a file that is not what it should be.
-    pub fn pull(&self, entry: &ModelEntry, observer: &dyn Fn(Progress)) -> Result<PathBuf, HubError> {
-        check_entry(entry)?;
-        match RepoCache::new(&self.cache, &entry.repo).complete(entry) {
+    pub fn pull<'a>(
+        &self,
+        wanted: impl Into<Repository<'a>>,
+        observer: &dyn Fn(Progress),
+    ) -> Result<PathBuf, HubError> {
+        let wanted = wanted.into();
+        wanted.check()?;
+        match RepoCache::new(&self.cache, wanted.repo).complete(&wanted) {
             Ok(folder) => Ok(folder),
             Err(file) if self.offline => Err(HubError::Offline {
-                name: entry.name.clone(),
-                repo: entry.repo.clone(),
+                name: wanted.name.to_owned(),
+                repo: wanted.repo.to_owned(),
                 file,
                 cache: self.cache.clone(),
             }),
-            Err(_) => Pull::new(self, entry).run(observer),
+            Err(_) => Pull::new(self, wanted).run(observer),
         }
     }
 }
@@ -124,24 +131,6 @@ impl Hub {
 /// What Python's `huggingface_hub` takes for true.
 fn is_true(value: &str) -> bool {
     ["1", "on", "yes", "true"].iter().any(|word| value.eq_ignore_ascii_case(word))
-}
-
-/// Whether this is `owner/name`.
-fn is_repo(repo: &str) -> bool {
-    let is_word = |part: &str| {
-        let plain = part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-        plain && !part.is_empty() && !part.starts_with('.')
-    };
-    repo.split_once('/').is_some_and(|(owner, name)| is_word(owner) && is_word(name))
-}
-
-/// Entries may come from elsewhere than models.json.
-fn check_entry(entry: &ModelEntry) -> Result<(), HubError> {
-    if !is_repo(&entry.repo) {
-        return Err(HubError::UnsafePath { path: entry.repo.clone() });
-    }
-    check_path(&entry.revision)?;
-    entry.files.iter().try_for_each(|file| check_path(&file.path))
 }
 
 #[cfg(test)]

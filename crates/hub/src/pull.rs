@@ -1,15 +1,15 @@
-//! All files of one model, from the hub into the cache.
+//! All files that are wanted of one repository, from the hub into the cache.
 
 use std::path::PathBuf;
 
 use crate::cache::{INDEX, RepoCache, WEIGHTS, check_path, shards};
 use crate::client::{Client, Remote};
 use crate::download::Wanted;
-use crate::{Hub, HubError, ModelEntry, ModelFile, Progress};
+use crate::{Hub, HubError, ModelFile, Progress, Repository};
 
-/// The download of one model.
+/// The download of one repository.
 pub(crate) struct Pull<'a> {
-    entry: &'a ModelEntry,
+    wanted: Repository<'a>,
     endpoint: &'a str,
     cache: RepoCache,
     client: Client,
@@ -22,10 +22,10 @@ struct Found {
 }
 
 impl<'a> Pull<'a> {
-    pub(crate) fn new(hub: &'a Hub, entry: &'a ModelEntry) -> Self {
+    pub(crate) fn new(hub: &'a Hub, wanted: Repository<'a>) -> Self {
         let endpoint = hub.endpoint.trim_end_matches('/');
-        let cache = RepoCache::new(&hub.cache, &entry.repo);
-        Self { entry, endpoint, cache, client: Client::new(endpoint, hub.token.clone()) }
+        let cache = RepoCache::new(&hub.cache, wanted.repo);
+        Self { wanted, endpoint, cache, client: Client::new(endpoint, hub.token.clone()) }
     }
 
     pub(crate) fn run(&self, observer: &dyn Fn(Progress)) -> Result<PathBuf, HubError> {
@@ -41,16 +41,16 @@ impl<'a> Pull<'a> {
             }
         }
         if let Some(found) = files.first() {
-            self.cache.note(&self.entry.revision, &found.remote.commit)?;
+            self.cache.note(self.wanted.revision, &found.remote.commit)?;
         }
-        self.cache.complete(self.entry).map_err(|file| self.not_found(&file))
+        self.cache.complete(&self.wanted).map_err(|file| self.not_found(&file))
     }
 
     /// What the hub says of every file, all of the one commit that the revision stands for now.
     fn find(&self) -> Result<Vec<Found>, HubError> {
-        let mut revision = self.entry.revision.clone();
+        let mut revision = self.wanted.revision.to_owned();
         let mut files = Vec::new();
-        for file in &self.entry.files {
+        for file in self.wanted.files {
             match self.look_up(&revision, file)? {
                 Some(found) => {
                     revision.clone_from(&found.remote.commit);
@@ -105,11 +105,11 @@ impl<'a> Pull<'a> {
 
     fn url(&self, revision: &str, path: &str) -> String {
         let (revision, path) = (encode(revision, ""), encode(path, "/"));
-        format!("{}/{}/resolve/{revision}/{path}", self.endpoint, self.entry.repo)
+        format!("{}/{}/resolve/{revision}/{path}", self.endpoint, self.wanted.repo)
     }
 
     fn not_found(&self, file: &str) -> HubError {
-        let (repo, revision) = (self.entry.repo.clone(), self.entry.revision.clone());
+        let (repo, revision) = (self.wanted.repo.to_owned(), self.wanted.revision.to_owned());
         HubError::NotFound { repo, revision, file: file.to_owned() }
     }
 }

@@ -44,6 +44,11 @@ impl Embedder {
         Ok(Self { model, tokenizer, around, max_tokens, device: opened.info })
     }
 
+    /// Where it runs.
+    pub fn device(&self) -> &DeviceInfo {
+        &self.device
+    }
+
     /// One vector of length 1 per text, in order; what a text has beyond the encoder's length is not read.
     ///
     /// # Errors

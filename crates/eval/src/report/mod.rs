@@ -45,7 +45,16 @@ pub fn report(evaluation: &Evaluation, stages: &[Stage], texts: Texts<'_>, qrels
          <title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
     );
     html.push_str(&summary(evaluation));
-    html.push_str(&table(evaluation));
+    let k = evaluation.about.top_k;
+    html.push_str(&table(&evaluation.stages, &evaluation.significance, k));
+    html.push_str(
+        "<p>± is half of the 95 % bootstrap interval; p is the paired randomisation test's, of nDCG@10 against the stage \
+         before. Latency is that of the model alone, when the pairs were scored.</p>",
+    );
+    for rows in &evaluation.languages {
+        let _ = write!(html, "<h2>{}, {} queries</h2>", escape(&rows.language), rows.queries);
+        html.push_str(&table(&rows.stages, &rows.significance, k));
+    }
     html.push_str("<h2>Quality against latency</h2>");
     html.push_str(&charts::quality_against_latency(evaluation));
     for (stage, before) in stages.iter().filter_map(|stage| Some((stage, &stages[stage.before?]))) {
@@ -83,23 +92,22 @@ fn summary(evaluation: &Evaluation) -> String {
     html + "</ul>"
 }
 
-fn table(evaluation: &Evaluation) -> String {
-    let metrics = metrics(evaluation.about.top_k).map(|metric| metric.name());
+fn table(stages: &[Row], significance: &[Comparison], k: usize) -> String {
+    let metrics = metrics(k).map(|metric| metric.name());
     let mut html = "<div class=wide><table><tr><th>stage</th>".to_owned();
     for name in
         metrics.iter().map(String::as_str).chain(["p50 ms", "p95 ms", "pairs/s", "p", "dtype", "device"])
     {
         let _ = write!(html, "<th>{name}</th>");
     }
-    for row in &evaluation.stages {
-        let comparison = evaluation.significance.iter().find(|comparison| comparison.after == row.name);
+    for row in stages {
+        let comparison = significance.iter().find(|comparison| comparison.after == row.name);
         let _ = write!(html, "<tr><td>{}</td>", escape(&row.name));
         for cell in cells(row, &metrics, comparison) {
             let _ = write!(html, "<td>{cell}</td>");
         }
     }
-    html + "</table></div><p>± is half of the 95 % bootstrap interval; p is the paired randomisation test's, of nDCG@10 \
-            against the stage before. Latency is that of the model alone, when the pairs were scored.</p>"
+    html + "</table></div>"
 }
 
 fn cells(row: &Row, metrics: &[String], comparison: Option<&Comparison>) -> Vec<String> {

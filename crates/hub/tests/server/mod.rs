@@ -114,9 +114,11 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Request>>, answer: &dyn Fn(&Requ
     let _ = stream.shutdown(Shutdown::Write);
 }
 
-/// The files of `owner/name`, with the headers that Hugging Face sends.
+/// The files of a repository, with the headers that Hugging Face sends.
 #[derive(Clone)]
 pub(crate) struct Repository {
+    /// Its path: `/owner/name`.
+    pub(crate) path: &'static str,
     pub(crate) files: BTreeMap<&'static str, Vec<u8>>,
     /// Where large files are redirected to.
     pub(crate) storage: Option<String>,
@@ -127,7 +129,7 @@ impl Repository {
         let weights = (0..WEIGHTS_BYTES).map(|i| (i * 31 % 251) as u8).collect();
         let files =
             [("config.json", b"{}".to_vec()), ("tokenizer.json", b"[1]".to_vec()), (WEIGHTS, weights)];
-        Self { files: files.into(), storage: None }
+        Self { path: "/owner/name", files: files.into(), storage: None }
     }
 
     pub(crate) fn sha256(&self, file: &str) -> String {
@@ -141,7 +143,8 @@ impl Repository {
     }
 
     pub(crate) fn answer(&self, request: &Request) -> Reply {
-        let file = request.path.strip_prefix("/owner/name/resolve/").and_then(|path| path.split_once('/'));
+        let inside = request.path.strip_prefix(self.path).and_then(|path| path.strip_prefix("/resolve/"));
+        let file = inside.and_then(|path| path.split_once('/'));
         let Some((file, bytes)) = file.and_then(|(_, file)| self.files.get_key_value(file)) else {
             return Reply::status(404);
         };

@@ -11,13 +11,14 @@ use crate::cli::{Dtype, ModelArguments};
 /// Measure what reranking brings on your own data
 ///
 /// Searches a collection, reranks what was found, and measures both by trec_eval's rules. A collection is a folder in the
-/// BEIR layout: corpus.jsonl, queries.jsonl, qrels/test.tsv. Scores are kept, so that a second run, and one after an
-/// interrupt, reuses them.
+/// BEIR layout: corpus.jsonl, queries.jsonl, qrels/test.tsv; queries may say their "language", and each then has rows of
+/// its own. Scores and vectors are kept, so that a second run, and one after an interrupt, reuses them.
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]
 pub(crate) struct EvalArguments {
-    /// The collection's folder; without it runs are measured against --qrels and nothing is reranked
-    #[arg(long, env = "CROSSRANK_DATASET", value_name = "DIR")]
+    /// The collection's folder, or the name of one of BEIR's, such as scifact, nfcorpus or fiqa, which is downloaded;
+    /// without it runs are measured against --qrels and nothing is reranked
+    #[arg(long, env = "CROSSRANK_DATASET", value_name = "DIR|NAME")]
     pub(crate) dataset: Option<PathBuf>,
     /// Which of the collection's judgements: qrels/SPLIT.tsv
     #[arg(long, env = "CROSSRANK_SPLIT", default_value = "test")]
@@ -34,7 +35,7 @@ pub(crate) struct EvalArguments {
     /// A TREC run whose documents are the only ones that bm25 and dense rank
     #[arg(long, env = "CROSSRANK_CANDIDATES", value_name = "FILE")]
     pub(crate) candidates: Option<PathBuf>,
-    /// The language of the texts, as an ISO 639 code; detected from the queries without it
+    /// The language whose rules bm25 cuts words by, as an ISO 639 code; each query's own, as detected, without it
     #[arg(long, env = "CROSSRANK_LANGUAGE", value_name = "CODE")]
     pub(crate) language: Option<String>,
     /// Documents of each query that are reranked
@@ -46,7 +47,7 @@ pub(crate) struct EvalArguments {
     /// Measure the first stages only
     #[arg(long, env = "CROSSRANK_NO_RERANK", value_parser = FalseyValueParser::new())]
     pub(crate) no_rerank: bool,
-    /// Where scores are kept; crossrank/scores in the user's cache without it
+    /// Where scores and vectors are kept; crossrank/scores in the user's cache without it
     #[arg(long, env = "CROSSRANK_CACHE", value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
     #[command(flatten)]

@@ -6,13 +6,14 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use crossrank::{Embedder, LoadOptions, ModelFiles};
 use crossrank_eval::{
-    Analyzer, Collection, Reranked, Run, Search, Stage, bm25, dense, read_run, reciprocal_rank_fusion,
+    Analyzer, Collection, Corpus, Reranked, Run, Search, Stage, VectorCache, bm25, dense, read_run,
+    reciprocal_rank_fusion,
 };
 use indicatif::ProgressBar;
 use serde_json::Value;
 
-use super::EvalArguments;
 use super::arguments::FirstStage;
+use super::{EvalArguments, stored};
 use crate::input::InputError;
 
 /// Every first stage that was asked for: its run read from its file, or `collection` searched.
@@ -62,7 +63,15 @@ impl Searches<'_> {
             return Ok(run.clone());
         }
         let (collection, analyzer) = self.collection()?;
-        let run = bm25(&collection.corpus, &self.search(collection), analyzer)?;
+        let mut run = Run::new();
+        for queries in collection.queries_by_language() {
+            let analyzer = match self.arguments.language {
+                Some(_) => *analyzer,
+                None => Analyzer::detect(queries.values().map(String::as_str)),
+            };
+            let search = Search { queries: &queries, ..self.search(collection) };
+            run.append(&mut bm25(&collection.corpus, &search, &analyzer)?);
+        }
         Ok(self.bm25.insert(run).clone())
     }
 
@@ -74,11 +83,12 @@ impl Searches<'_> {
         let hint = "pass the folder of a sentence encoder, for example all-MiniLM-L6-v2";
         let folder = self.arguments.dense_model.as_deref();
         let folder = folder.ok_or(InputError::Missing { flag: "--dense-model", hint })?;
-        let embedder = embedder(folder, self.arguments)?;
+        let (embedder, mut cache) = encoder(folder, &collection.corpus, self.arguments)?;
         // Hidden by indicatif where standard error is no terminal.
         let bar = ProgressBar::new_spinner().with_message("documents embedded");
         let on_documents = |done: usize| bar.set_message(format!("{done} documents embedded"));
-        let run = dense(&collection.corpus, &self.search(collection), &embedder, &on_documents);
+        let search = self.search(collection);
+        let run = dense(&collection.corpus, &search, &embedder, &mut cache, &on_documents);
         bar.finish_and_clear();
         Ok(self.dense.insert(run?).clone())
     }
@@ -94,18 +104,25 @@ impl Searches<'_> {
     }
 }
 
-/// A folder of sentence-transformers; one that does not pool by the mean would give other vectors here.
-fn embedder(folder: &Path, arguments: &EvalArguments) -> anyhow::Result<Embedder> {
+/// A folder of sentence-transformers, and the vectors it gave `corpus` before; one that does not pool by the mean would
+/// give other vectors here.
+fn encoder(
+    folder: &Path,
+    corpus: &Corpus,
+    arguments: &EvalArguments,
+) -> anyhow::Result<(Embedder, VectorCache)> {
     let pooling = json(&folder.join("1_Pooling/config.json"))?;
     let is_mean = pooling.is_none_or(|pooling| pooling["pooling_mode_mean_tokens"] == true);
     ensure!(is_mean, InputError::Pooling { model: folder.display().to_string() });
-    let length = json(&folder.join("sentence_bert_config.json"))?;
-    let options = LoadOptions {
-        device: arguments.model.engine.device.clone(),
-        max_tokens: length.and_then(|length| Some(length["max_seq_length"].as_u64()? as usize)),
-        ..LoadOptions::default()
-    };
-    Ok(Embedder::load(ModelFiles::open_folder(folder)?, &options)?)
+    let max_tokens = json(&folder.join("sentence_bert_config.json"))?
+        .and_then(|length| Some(length["max_seq_length"].as_u64()? as usize));
+    let device = arguments.model.engine.device.clone();
+    let files = ModelFiles::open_folder(folder)?;
+    let (name, hash) = (files.name.clone(), stored::fingerprint(&files)?);
+    let embedder = Embedder::load(files, &LoadOptions { device, max_tokens, ..LoadOptions::default() })?;
+    let key = stored::key(&format!("{hash} {max_tokens:?}"), embedder.device());
+    let cache = VectorCache::open(&stored::folder(arguments)?, &format!("{name}-{key}"), corpus)?;
+    Ok((embedder, cache))
 }
 
 /// The JSON in `path`, if there is such a file.

@@ -1,9 +1,11 @@
 //! `crossrank eval`: what reranking brings on a collection.
 
 mod arguments;
+mod dataset;
 mod first_stages;
 mod output;
 mod rerankers;
+mod stored;
 mod structured;
 
 pub(crate) use arguments::EvalArguments;
@@ -11,7 +13,7 @@ pub(crate) use arguments::EvalArguments;
 use std::path::Path;
 
 use crossrank_eval::{
-    About, Analyzer, Collection, Evaluation, Qrels, Run, Stage, Texts, Warnings, circumstances, read_qrels,
+    About, Analyzer, Evaluation, Qrels, Run, Stage, Texts, Warnings, circumstances, read_qrels,
 };
 
 use first_stages::first_stages;
@@ -23,8 +25,8 @@ pub(crate) fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
     // Before the search, which uses threads as well.
     crate::model::start_threads(&arguments.model.engine)?;
     let mut warnings = Warnings::default();
-    let Some(folder) = &arguments.dataset else { return measure_runs(arguments, warnings) };
-    let collection = Collection::open(folder, &arguments.split, arguments.qrels.as_deref(), &mut warnings)?;
+    let Some(dataset) = &arguments.dataset else { return measure_runs(arguments, warnings) };
+    let collection = dataset::open(dataset, arguments, &mut warnings)?;
     let analyzer = match &arguments.language {
         Some(code) => Analyzer::new(code)?,
         None => Analyzer::detect(collection.queries.values().map(String::as_str)),
@@ -38,6 +40,7 @@ pub(crate) fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
     let about = About { documents: Some(count), language: Some(analyzer.language()), ..about };
     let queries = collection.queries.values().map(String::as_str);
     let mut evaluation = evaluate(arguments, about, &stages, &collection.qrels, &warnings);
+    evaluation.add_languages(&stages, &collection.qrels, &collection.languages);
     if !arguments.no_rerank {
         evaluation.findings.extend(circumstances(queries, count, arguments.top_k.get()));
     }

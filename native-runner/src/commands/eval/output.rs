@@ -37,18 +37,27 @@ pub(super) fn write(
 }
 
 fn table(evaluation: &Evaluation) -> Vec<u8> {
-    let recall = format!("recall@{}", evaluation.about.top_k);
-    let heading =
-        ["stage", "ndcg@10", "95 %", "mrr@10", "map", &recall, "p@1", "p50 ms", "p95 ms", "pairs/s", "p"];
-    let rows = evaluation.stages.iter().map(|stage| {
-        let comparison = evaluation.significance.iter().find(|comparison| comparison.after == stage.name);
-        row(stage, comparison, evaluation.about.top_k)
-    });
-    let mut text = columns(&std::iter::once(heading.map(str::to_owned)).chain(rows).collect::<Vec<_>>());
+    let k = evaluation.about.top_k;
+    let mut text = rows(&evaluation.stages, &evaluation.significance, k);
+    for of_language in &evaluation.languages {
+        text.extend(format!("\n{}, {} queries\n", of_language.language, of_language.queries).bytes());
+        text.extend(rows(&of_language.stages, &of_language.significance, k));
+    }
     for finding in &evaluation.findings {
         text.extend(format!("\n{finding}\n").bytes());
     }
     text
+}
+
+fn rows(stages: &[Row], significance: &[Comparison], k: usize) -> Vec<u8> {
+    let recall = format!("recall@{k}");
+    let heading =
+        ["stage", "ndcg@10", "95 %", "mrr@10", "map", &recall, "p@1", "p50 ms", "p95 ms", "pairs/s", "p"];
+    let rows = stages.iter().map(|stage| {
+        let comparison = significance.iter().find(|comparison| comparison.after == stage.name);
+        row(stage, comparison, k)
+    });
+    columns(&std::iter::once(heading.map(str::to_owned)).chain(rows).collect::<Vec<_>>())
 }
 
 fn row(stage: &Row, comparison: Option<&Comparison>, k: usize) -> [String; 11] {

@@ -1,16 +1,12 @@
 //! Every model, dtype and length that reranks the first stages.
 
-use std::path::PathBuf;
-
-use anyhow::Context;
-use crossrank::{Description, Languages, ModelFiles, Reranker};
+use crossrank::{Languages, Reranker};
 use crossrank_eval::{
     EvalError, RerankOptions, Reranked, RerankerInfo, Run, ScoreCache, Stage, Texts, rerank,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use sha2::{Digest, Sha256};
 
-use super::EvalArguments;
+use super::{EvalArguments, stored};
 use crate::cli::{Dtype, EngineArguments};
 use crate::model::{load_located, locate};
 
@@ -62,18 +58,13 @@ impl Loaded {
     fn open(arguments: &EvalArguments, dtype: Option<Dtype>) -> anyhow::Result<Self> {
         let engine = EngineArguments { dtype, ..arguments.model.engine.clone() };
         let located = locate(&arguments.model.model, &engine.network)?;
-        let (hash, languages) = (fingerprint(&located.files)?, located.languages);
+        let (hash, languages) = (stored::fingerprint(&located.files)?, located.languages);
         let reranker = load_located(located, &engine)?;
         let summary = reranker.model();
-        // Another device or other vector instructions give other last digits.
-        let scores = format!("{hash} {} {}", summary.device.name, summary.device.backend);
-        let name =
-            format!("{}-{}-{}", summary.name, summary.precision.name(), hex(&Sha256::digest(scores)[..8]));
-        let folder = match &arguments.cache {
-            Some(folder) => folder.clone(),
-            None => default_cache().context("there is no home folder to keep scores in; pass --cache DIR")?,
-        };
-        Ok(Self { reranker, languages, cache: ScoreCache::open(&folder, &name)? })
+        let key = stored::key(&hash, &summary.device);
+        let name = format!("{}-{}-{key}", summary.name, summary.precision.name());
+        let cache = ScoreCache::open(&stored::folder(arguments)?, &name)?;
+        Ok(Self { reranker, languages, cache })
     }
 
     fn info(&self, max_tokens_per_doc: usize) -> RerankerInfo {
@@ -107,28 +98,4 @@ impl Loaded {
         bar.finish_and_clear();
         reranked
     }
-}
-
-fn default_cache() -> Option<PathBuf> {
-    let set = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    let cache = set.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
-    Some(cache.join("crossrank/scores"))
-}
-
-/// A hash of what decides a model's scores: configuration, tokenizer and weights.
-fn fingerprint(files: &ModelFiles) -> anyhow::Result<String> {
-    let mut hash = Sha256::new();
-    if let Description::HuggingFace { config_json, tokenizer_json } = &files.description {
-        hash.update(config_json);
-        hash.update(tokenizer_json);
-    }
-    for (name, form, shape) in files.checkpoint.tensors() {
-        hash.update(format!("{name} {form:?} {shape:?} "));
-        hash.update(files.checkpoint.bytes(name).map_err(crossrank::Error::from)?);
-    }
-    Ok(hex(&hash.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
