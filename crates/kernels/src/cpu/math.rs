@@ -7,10 +7,10 @@ pub(crate) const ROUND: f32 = 12_582_912.0;
 
 /// 2^x to 2e-7 for x ≤ 0; below −126 what is there is the smallest normal number, not 0.
 ///
-/// x = n + r; 2^r = 1 + r · p(r), p fitted to 9e-8 on |r| ≤ ½.
+/// x = n + r; 2^r = 1 + r · p(r), p fitted to 1e-7 on |r| ≤ ½.
 #[inline(always)]
 pub(crate) unsafe fn exp2<S: Simd>(x: S::Vector) -> S::Vector {
-    const P: [f32; 5] = [0.693_147, 0.240_222_42, 0.055_507_336, 0.009_671_513, 0.001_326_472_7];
+    const P: [f32; 5] = [std::f32::consts::LN_2, 0.240_222_83, 0.055_505_585, 0.009_669_691, 0.001_330_060_7];
     unsafe {
         // In this order NaN stays NaN: of two, the second is taken unless the first is larger.
         let x = S::max(S::splat(-126.0), x);
