@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
-use super::math::exp2;
+use super::math::exp;
 use super::simd::{Kernel, Simd, run};
 use super::threads::share;
 use super::tile::{pack_rows, panel_columns, tile};
@@ -107,7 +107,7 @@ impl Attention<'_> {
     }
 }
 
-/// The queries as the columns of a panel, scaled by log₂e/√head_dim, for powers of 2; what is missing is zero.
+/// The queries as the columns of a panel, scaled by 1/√head_dim; what is missing is zero.
 #[inline(always)]
 unsafe fn pack_queries<S: Simd>(
     query: &[f32],
@@ -115,7 +115,7 @@ unsafe fn pack_queries<S: Simd>(
     columns: std::ops::Range<usize>,
     packed: &mut Aligned,
 ) {
-    let scale = std::f32::consts::LOG2_E / (columns.len() as f32).sqrt();
+    let scale = 1.0 / (columns.len() as f32).sqrt();
     packed.resize(columns.len() * panel_columns::<S>());
     packed.fill(0.0);
     for (index, query) in query.chunks_exact(hidden).enumerate() {
@@ -144,7 +144,7 @@ unsafe fn scores<S: Simd, const ROWS: usize>(keys: usize, head_dim: usize, scrat
     scratch.scores.resize(keys * columns);
 }
 
-/// 2^(score − largest) of every column, and the columns' sums.
+/// e^(score − largest) of every column, and the columns' sums.
 #[inline(always)]
 unsafe fn softmax<S: Simd>(scores: &mut [f32]) -> [S::Vector; 2] {
     let columns = panel_columns::<S>();
@@ -158,7 +158,7 @@ unsafe fn softmax<S: Simd>(scores: &mut [f32]) -> [S::Vector; 2] {
         for row in scores.chunks_exact_mut(columns) {
             for half in 0..2 {
                 let place = row.as_mut_ptr().add(half * S::LANES);
-                let value = exp2::<S>(S::sub(S::load(place), largest[half]));
+                let value = exp::<S>(S::sub(S::load(place), largest[half]));
                 total[half] = S::add(total[half], value);
                 S::store(value, place);
             }

@@ -5,19 +5,23 @@ use super::simd::Simd;
 /// 1.5 · 2^23: a float this large holds an integer in its lowest bits.
 pub(crate) const ROUND: f32 = 12_582_912.0;
 
-/// 2^x to 2e-7 for x ≤ 0; below −126 what is there is the smallest normal number, not 0.
+/// e^x to 2e-7 for x ≤ 0; below −87 what is there is the smallest normal number, not 0.
 ///
-/// x = n + r; 2^r = 1 + r · p(r), p fitted to 1e-7 on |r| ≤ ½.
+/// x = n · ln 2 + r; e^r = 1 + r + r² · p(r), p fitted to 3e-9 on |r| ≤ ln 2 / 2.
 #[inline(always)]
-pub(crate) unsafe fn exp2<S: Simd>(x: S::Vector) -> S::Vector {
-    const P: [f32; 5] = [std::f32::consts::LN_2, 0.240_222_83, 0.055_505_585, 0.009_669_691, 0.001_330_060_7];
+pub(crate) unsafe fn exp<S: Simd>(x: S::Vector) -> S::Vector {
+    const P: [f32; 5] = [0.499_999_93, 0.166_665_2, 0.041_668_39, 0.008_368_745, 0.001_381_454];
     unsafe {
         // In this order NaN stays NaN: of two, the second is taken unless the first is larger.
-        let x = S::max(S::splat(-126.0), x);
-        let bits = S::add(x, S::splat(ROUND));
-        let r = S::sub(x, S::sub(bits, S::splat(ROUND)));
-        let power = S::mul_add(r, polynomial::<S, 5>(r, P), S::splat(1.0));
-        S::mul(power, S::exp2_of_bits(bits))
+        let x = S::max(S::splat(-87.0), x);
+        let bits = S::mul_add(x, S::splat(std::f32::consts::LOG2_E), S::splat(ROUND));
+        let n = S::sub(bits, S::splat(ROUND));
+        // ln 2 in two parts, the first with so few bits that its product with n is exact.
+        let r = S::mul_add(n, S::splat(-0.693_359_4), x);
+        let r = S::mul_add(n, S::splat(2.121_944_4e-4), r);
+        let p = polynomial::<S, 5>(r, P);
+        let e = S::mul_add(S::mul(r, r), p, S::add(r, S::splat(1.0)));
+        S::mul(e, S::exp2_of_bits(bits))
     }
 }
 
