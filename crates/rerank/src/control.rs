@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Error, Job, Ranked};
 
-/// Stops a request from another thread; looked at before every forward pass.
+/// Stops a request from another thread; looked at before every forward pass, and between texts to tokenize.
 #[derive(Debug, Clone, Default)]
 pub struct CancelToken(Arc<AtomicBool>);
 
@@ -47,7 +47,7 @@ mod callbacks {
 /// A caller's function that is told something after every forward pass.
 pub type Observer<'a, T> = callbacks::Observer<'a, T>;
 
-/// A caller's function that is awaited after every forward pass, so that a thread that runs requests and
+/// A caller's function that is awaited after every forward pass and between texts to tokenize, so that a thread that runs requests and
 /// events in turn gets to its events: among them the one that cancels.
 pub type Pause<'a> = callbacks::Pause<'a>;
 
@@ -60,11 +60,17 @@ pub struct Control<'a> {
     pub on_progress: Observer<'a, Progress>,
     /// Given the ranking so far, without documents.
     pub on_partial: Observer<'a, Vec<Ranked>>,
-    /// Awaited after every forward pass.
+    /// Awaited after every forward pass and between texts to tokenize.
     pub pause: Pause<'a>,
 }
 
 impl Control<'_> {
+    pub(crate) async fn wait(&self) {
+        if let Some(pause) = self.pause {
+            pause().await;
+        }
+    }
+
     pub(crate) fn report(&self, job: &Job) {
         if let Some(report) = self.on_progress {
             report(job.progress());

@@ -1,28 +1,25 @@
 //! One request on its way through the model.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use crossrank_tokenizer::PairIds;
-use rayon::prelude::*;
 use tracing::trace_span;
 use web_time::Instant;
 
 use crate::batch_plan::Lane;
-use crate::pairs::Documents;
+use crate::pairs::{Documents, Pairs};
 use crate::ranking::order;
 use crate::{
     Boost, CancelToken, Error, PairScore, Progress, Ranked, Request, Reranker, Response, ScoreOptions, Usage,
     Warning,
 };
 
-/// Documents that are tokenized at a time where time is short.
-const DOCUMENTS_AT_ONCE: usize = 32;
+/// Documents or pairs that are tokenized at a time.
+const TEXTS_AT_ONCE: usize = 32;
 
-/// A request whose text has become token ids, to be run by a [`crate::Scheduler`].
+/// A request whose text becomes token ids, to be run by a [`crate::Scheduler`].
 pub struct Job {
-    /// What pairs are read from; none for pairs that came as such.
-    documents: Option<Documents>,
+    source: Source,
     pairs: Vec<PairIds>,
     pub(crate) lane: Lane,
     /// What is added to the logit of every document; nothing where it is empty.
@@ -39,53 +36,59 @@ pub struct Job {
     rows: f64,
 }
 
+/// What pairs are read from.
+enum Source {
+    Documents(Box<Documents>),
+    Pairs(Pairs),
+}
+
 impl Job {
-    /// A request to rank documents. Its text is tokenized here, on the threads of the current rayon pool;
-    /// under a deadline 32 documents at a time, as they are reached.
+    /// A request to rank documents. Its query is tokenized here, its documents by [`Self::tokenize_next`] or, when
+    /// they are reached, by the scheduler.
     ///
     /// # Errors
     /// `invalid_input` errors for the request.
     pub fn ranking(reranker: &Reranker, request: &Request, cancel: CancelToken) -> Result<Self, Error> {
         let started = Instant::now();
         request.validate()?;
-        let mut job = Self::new(started, cancel);
-        job.documents = Some(Documents::new(reranker, request)?);
+        let documents = Documents::new(reranker, request)?;
+        let mut job = Self::new(Source::Documents(Box::new(documents)), started, cancel);
         job.boost = request.boost.as_ref().map(Boost::added).unwrap_or_default();
         job.deadline = request.deadline_ms.and_then(|ms| started.checked_add(Duration::from_millis(ms)));
-        job.tokenizing = started.elapsed();
-        if job.deadline.is_none() {
-            job.read(reranker, usize::MAX)?;
-        }
         Ok(job)
     }
 
-    /// A request to score pairs; long pairs are truncated, not split.
+    /// A request to score pairs; long pairs are truncated, not split. Their queries are tokenized here, their texts as
+    /// documents are.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`], [`Error::Cancelled`], and `invalid_input` for a length that leaves no room for text.
+    /// [`Error::Tokenizer`].
     pub fn scoring(
         reranker: &Reranker,
-        pairs: &[(impl AsRef<str> + Sync, impl AsRef<str> + Sync)],
+        pairs: &[(impl AsRef<str>, impl AsRef<str>)],
         options: &ScoreOptions,
         cancel: CancelToken,
     ) -> Result<Self, Error> {
-        let _span = trace_span!("tokenize", pairs = pairs.len()).entered();
         let started = Instant::now();
-        let mut job = Self::new(started, cancel);
-        let tokenized = pairs.par_iter().map(|(query, text)| {
-            // A long query is tokenized for every text: time enough for the caller to go.
-            job.cancel.check()?;
-            reranker.tokenize(query.as_ref(), text.as_ref(), options)
-        });
-        let tokenized = tokenized.collect::<Result<_, _>>()?;
-        job.add(tokenized);
-        job.tokenizing = started.elapsed();
-        Ok(job)
+        Ok(Self::new(Source::Pairs(Pairs::new(reranker, pairs, options)?), started, cancel))
     }
 
-    fn new(started: Instant, cancel: CancelToken) -> Self {
+    /// Tokenizes the next 32 texts on the threads of the current rayon pool, and says whether there are more. Under a
+    /// deadline it does nothing: text is read when it is reached.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`], [`Error::Cancelled`], and `invalid_input` for a length that leaves no room for text.
+    pub fn tokenize_next(&mut self, reranker: &Reranker) -> Result<bool, Error> {
+        if self.deadline.is_some() {
+            return Ok(false);
+        }
+        self.cancel.check()?;
+        self.read(reranker)
+    }
+
+    fn new(source: Source, started: Instant, cancel: CancelToken) -> Self {
         Self {
-            documents: None,
+            source,
             pairs: Vec::new(),
             lane: Lane::default(),
             boost: Vec::new(),
@@ -95,14 +98,14 @@ impl Job {
             cancel,
             error: None,
             usage: Usage::default(),
-            tokenizing: Duration::ZERO,
+            tokenizing: started.elapsed(),
             rows: 0.0,
         }
     }
 
     /// What was left out of the model's input so far.
     pub fn warnings(&self) -> Vec<Warning> {
-        self.documents.as_ref().map(Documents::warnings).unwrap_or_default()
+        self.documents().map(Documents::warnings).unwrap_or_default()
     }
 
     /// How far it has come.
@@ -114,7 +117,7 @@ impl Job {
     pub fn ranked(&self) -> Vec<Ranked> {
         let logits = self.logits();
         let mut order = order(&logits);
-        if let Some(documents) = &self.documents {
+        if let Some(documents) = self.documents() {
             // The sort is stable: without a cascade it changes nothing.
             order.sort_by_cached_key(|&index| !documents.is_kept(index, &self.logits));
         }
@@ -125,9 +128,9 @@ impl Job {
     pub fn response(&self, reranker: &Reranker, request: &Request) -> Response {
         let ranked = self.ranked();
         let mut warnings = self.warnings();
-        let texts = self.documents.as_ref().map(Documents::texts).unwrap_or_default();
+        let texts = self.documents().map(Documents::texts).unwrap_or_default();
         warnings.extend(reranker.language_mismatch(request, texts));
-        let scored = self.documents.as_ref().map_or(0, |documents| documents.scored(&self.logits));
+        let scored = self.documents().map_or(0, |documents| documents.scored(&self.logits));
         let total = ranked.len();
         if scored < total {
             warnings.push(Warning::DeadlineReached { scored, total });
@@ -147,7 +150,7 @@ impl Job {
     /// Counts and times so far.
     pub fn usage(&self) -> Usage {
         Usage {
-            search_units: self.documents.as_ref().map_or(0, Documents::search_units),
+            search_units: self.documents().map_or(0, Documents::search_units),
             padding: (self.rows - self.usage.tokens as f64) / self.rows.max(1.0),
             tokenize_ms: milliseconds(self.tokenizing),
             elapsed_ms: milliseconds(self.started.elapsed()),
@@ -162,7 +165,7 @@ impl Job {
             return Err(error);
         }
         if self.lane.next_tokens().is_none() {
-            self.read(reranker, DOCUMENTS_AT_ONCE)?;
+            self.read(reranker)?;
         }
         if self.lane.next_tokens().is_none() {
             self.keep_best();
@@ -196,38 +199,46 @@ impl Job {
         self.usage.compute_ms += milliseconds(elapsed);
     }
 
-    fn read(&mut self, reranker: &Reranker, documents: usize) -> Result<(), Error> {
-        let Some(source) = &mut self.documents else { return Ok(()) };
+    /// Tokenizes the next texts; whether there are more.
+    fn read(&mut self, reranker: &Reranker) -> Result<bool, Error> {
         let _span = trace_span!("tokenize").entered();
         let started = Instant::now();
-        let pairs = source.read(&reranker.tokenizer, documents)?;
+        let tokenizer = &reranker.tokenizer;
+        let (pairs, has_more) = match &mut self.source {
+            Source::Documents(documents) => (documents.read(tokenizer, TEXTS_AT_ONCE)?, documents.has_more()),
+            Source::Pairs(pairs) => (pairs.read(tokenizer, TEXTS_AT_ONCE)?, pairs.has_more()),
+        };
         self.add(pairs);
         self.tokenizing += started.elapsed();
-        Ok(())
+        Ok(has_more)
     }
 
     /// All documents are scored by their beginnings: those that the cascade keeps are read whole.
     fn keep_best(&mut self) {
         let best = order(&self.logits());
-        let Some(source) = &mut self.documents else { return };
-        let pairs = source.keep(&best);
+        let Source::Documents(documents) = &mut self.source else { return };
+        let pairs = documents.keep(&best);
         self.add(pairs);
     }
 
-    fn add(&mut self, pairs: Vec<PairIds>) {
-        let mut new: Vec<usize> = (self.pairs.len()..self.pairs.len() + pairs.len()).collect();
-        self.pairs.extend(pairs);
-        self.logits.resize(self.pairs.len(), None);
-        // Under a deadline the first stage's best must come first.
-        if self.deadline.is_none() {
-            new.sort_by_key(|&pair| Reverse(self.pairs[pair].ids.len()));
+    fn documents(&self) -> Option<&Documents> {
+        match &self.source {
+            Source::Documents(documents) => Some(documents),
+            Source::Pairs(_) => None,
         }
-        new.into_iter().for_each(|pair| self.lane.push(pair, self.pairs[pair].ids.len()));
+    }
+
+    fn add(&mut self, pairs: Vec<PairIds>) {
+        for pair in pairs {
+            self.lane.push(self.pairs.len(), pair.ids.len());
+            self.pairs.push(pair);
+        }
+        self.logits.resize(self.pairs.len(), None);
     }
 
     /// The logit of every document, or pair, in request order.
     fn logits(&self) -> Vec<Option<f32>> {
-        let Some(documents) = &self.documents else { return self.logits.clone() };
+        let Some(documents) = self.documents() else { return self.logits.clone() };
         let mut logits = documents.logits(&self.logits);
         for (logit, added) in logits.iter_mut().zip(&self.boost) {
             *logit = logit.map(|logit| logit + added);

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
-use crossrank_tokenizer::{PairIds, PairTokenizer, WindowRule, windows};
+use crossrank_tokenizer::{Limits, PairIds, PairTokenizer, WindowRule, windows};
 use rayon::prelude::*;
 
-use crate::{Cascade, Error, Request, Reranker, Warning};
+use crate::{Cascade, Error, Request, Reranker, ScoreOptions, Warning};
 
 /// Jina's `rerank` truncates the query to 512 tokens, its own two special tokens included.
 const JINA_MAX_QUERY_TOKENS: usize = 510;
@@ -49,8 +50,8 @@ impl Documents {
         let (tokenizer, rule) = (&reranker.tokenizer, request.window.unwrap_or(reranker.window));
         let context = reranker.summary.max_tokens - tokenizer.special_tokens();
         let texts = texts(request)?;
-        let mut query = tokenizer.tokenize(&request.query)?;
         let tokens = max_query_tokens(rule, context);
+        let mut query = tokenizer.tokenize_up_to(&request.query, tokens)?;
         let query_warning = (query.len() > tokens).then_some(Warning::QueryTruncated { tokens });
         query.truncate(tokens);
         Ok(Self {
@@ -78,10 +79,9 @@ impl Documents {
 
     /// The pairs of the next documents, at most `count`; none at the end.
     pub(crate) fn read(&mut self, tokenizer: &PairTokenizer, count: usize) -> Result<Vec<PairIds>, Error> {
-        let unread = &self.texts[self.pairs_of.len()..];
-        let texts = &unread[..count.min(unread.len())];
-        let documents: Vec<Vec<u32>> =
-            texts.par_iter().map(|text| tokenizer.tokenize(text)).collect::<Result<_, _>>()?;
+        let (texts, max_tokens) = (next(&self.texts, self.pairs_of.len(), count), self.max_tokens());
+        let documents = texts.par_iter().map(|text| tokenizer.tokenize_up_to(text, max_tokens));
+        let documents: Vec<Vec<u32>> = documents.collect::<Result<_, _>>()?;
         let mut pairs = Vec::new();
         for document in &documents {
             let mut windows = windows(document.len().min(self.max_tokens_per_doc), self.room, self.rule);
@@ -101,6 +101,17 @@ impl Documents {
             pairs.append(&mut read);
         }
         Ok(pairs)
+    }
+
+    /// Tokens of a document that can be read at most.
+    fn max_tokens(&self) -> usize {
+        let windows = if self.rule == WindowRule::None { 1 } else { self.max_windows_per_doc };
+        self.max_tokens_per_doc.min(self.room.saturating_mul(windows))
+    }
+
+    /// Documents that are not read yet.
+    pub(crate) fn has_more(&self) -> bool {
+        self.pairs_of.len() < self.texts.len()
     }
 
     /// The pairs of the first of `best` that the cascade keeps, read whole; once.
@@ -167,6 +178,58 @@ impl Documents {
         logits.resize(self.texts.len(), None);
         logits
     }
+}
+
+/// Pairs of texts to score, turned into token ids as they are read; long ones are truncated.
+pub(crate) struct Pairs {
+    /// Token ids of each query, with its text.
+    texts: Vec<(Arc<[u32]>, String)>,
+    limits: Limits,
+    /// Pairs read so far.
+    read: usize,
+}
+
+impl Pairs {
+    /// Tokenizes each query once, however many texts in a row it stands beside.
+    pub(crate) fn new(
+        reranker: &Reranker,
+        pairs: &[(impl AsRef<str>, impl AsRef<str>)],
+        options: &ScoreOptions,
+    ) -> Result<Self, Error> {
+        let mut last: Option<(&str, Arc<[u32]>)> = None;
+        let mut texts = Vec::with_capacity(pairs.len());
+        for (query, text) in pairs {
+            let query = query.as_ref();
+            let ids = match &last {
+                // A long query that is shared is not compared with itself.
+                Some((same, ids)) if std::ptr::eq(*same, query) || *same == query => Arc::clone(ids),
+                _ => Arc::from(reranker.tokenizer.tokenize(query)?),
+            };
+            last = Some((query, Arc::clone(&ids)));
+            texts.push((ids, text.as_ref().to_owned()));
+        }
+        Ok(Self { texts, limits: reranker.limits(options), read: 0 })
+    }
+
+    /// The next pairs, at most `count`; none at the end.
+    pub(crate) fn read(&mut self, tokenizer: &PairTokenizer, count: usize) -> Result<Vec<PairIds>, Error> {
+        let texts = next(&self.texts, self.read, count);
+        let pairs = texts.par_iter().map(|(query, text)| tokenizer.encode_behind(query, text, &self.limits));
+        let pairs: Vec<PairIds> = pairs.collect::<Result<_, _>>()?;
+        self.read += pairs.len();
+        Ok(pairs)
+    }
+
+    /// Pairs that are not read yet.
+    pub(crate) fn has_more(&self) -> bool {
+        self.read < self.texts.len()
+    }
+}
+
+/// At most `count` of `all` behind the first `read`.
+fn next<T>(all: &[T], read: usize, count: usize) -> &[T] {
+    let unread = &all[read..];
+    &unread[..count.min(unread.len())]
 }
 
 /// The best logit of a document's windows, once all of them have one.

@@ -127,7 +127,10 @@ impl Reranker {
     }
 
     /// Runs one job alone.
-    async fn run(&self, job: Job, control: &Control<'_>) -> Result<Job, Error> {
+    async fn run(&self, mut job: Job, control: &Control<'_>) -> Result<Job, Error> {
+        while job.tokenize_next(self)? {
+            control.wait().await;
+        }
         let mut scheduler = Scheduler::new(self);
         scheduler.add(job, ());
         loop {
@@ -138,9 +141,7 @@ impl Reranker {
             for job in finished.iter().chain(scheduler.jobs()) {
                 control.report(job);
             }
-            if let Some(pause) = control.pause {
-                pause().await;
-            }
+            control.wait().await;
             if let Some(job) = finished {
                 return control.cancel.check().map(|()| job);
             }
@@ -152,9 +153,12 @@ impl Reranker {
     /// # Errors
     /// [`Error::Tokenizer`], and `invalid_input` for a length that leaves no room for text.
     pub fn tokenize(&self, query: &str, document: &str, options: &ScoreOptions) -> Result<PairIds, Error> {
+        Ok(self.tokenizer.encode(query, document, &self.limits(options))?)
+    }
+
+    pub(crate) fn limits(&self, options: &ScoreOptions) -> Limits {
         let max_length = options.max_length.unwrap_or(usize::MAX).min(self.summary.max_tokens);
-        let limits = Limits { max_length, truncation: options.truncation, max_query_tokens: None };
-        Ok(self.tokenizer.encode(query, document, &limits)?)
+        Limits { max_length, truncation: options.truncation, max_query_tokens: None }
     }
 
     pub(crate) fn language_mismatch(&self, request: &Request, texts: &[String]) -> Option<Warning> {

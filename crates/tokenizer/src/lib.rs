@@ -8,6 +8,7 @@ mod error;
 mod no_decoder;
 mod normalizer;
 mod pair;
+mod parts;
 mod piece_model;
 mod sentence_piece;
 mod truncation;

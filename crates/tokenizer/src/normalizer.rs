@@ -4,8 +4,32 @@ use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 use tokenizers::{NormalizedString, Normalizer, NormalizerWrapper, Result};
 
+/// Normalizers that change a character by itself and those that are joined to it.
+const LOCAL: [&str; 10] = [
+    "BertNormalizer",
+    "Lowercase",
+    "NFC",
+    "NFD",
+    "NFKC",
+    "NFKD",
+    "Nmt",
+    "Precompiled",
+    "Strip",
+    "StripAccents",
+];
+
 /// A normalizer whose normalization tables are sound.
-pub(crate) struct CheckedNormalizer(NormalizerWrapper);
+pub(crate) struct CheckedNormalizer {
+    normalizer: NormalizerWrapper,
+    is_local: bool,
+}
+
+impl CheckedNormalizer {
+    /// Whether it leaves a single space between two words alone, and each word the same without the other.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local
+    }
+}
 
 impl<'de> Deserialize<'de> for CheckedNormalizer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
@@ -13,13 +37,25 @@ impl<'de> Deserialize<'de> for CheckedNormalizer {
         if !has_sound_tables(&json) {
             return Err(D::Error::custom("the normalizer's precompiled_charsmap is damaged"));
         }
-        serde_json::from_value(json).map(Self).map_err(D::Error::custom)
+        let is_local = is_local(&json);
+        let normalizer = serde_json::from_value(json).map_err(D::Error::custom)?;
+        Ok(Self { normalizer, is_local })
     }
 }
 
 impl Normalizer for CheckedNormalizer {
     fn normalize(&self, normalized: &mut NormalizedString) -> Result<()> {
-        self.0.normalize(normalized)
+        self.normalizer.normalize(normalized)
+    }
+}
+
+fn is_local(json: &Value) -> bool {
+    match json["type"].as_str() {
+        Some("Sequence") => json["normalizers"].as_array().is_some_and(|steps| steps.iter().all(is_local)),
+        // Of XLM-RoBERTa: more than one space.
+        Some("Replace") => json["pattern"]["Regex"] == " {2,}",
+        Some(kind) => LOCAL.contains(&kind),
+        None => false,
     }
 }
 

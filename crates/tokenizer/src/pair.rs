@@ -3,8 +3,13 @@
 use tokenizers::{Encoding, PostProcessorWrapper, PreTokenizerWrapper, Token, TokenizerImpl};
 
 use crate::{
-    Limits, TokenizerError, error::caught, no_decoder::NoDecoder, normalizer::CheckedNormalizer,
-    piece_model::PieceModel, truncated_lengths,
+    Limits, TokenizerError,
+    error::caught,
+    no_decoder::NoDecoder,
+    normalizer::CheckedNormalizer,
+    parts::{part_bytes, parts},
+    piece_model::PieceModel,
+    truncated_lengths,
 };
 
 /// A `tokenizers` pipeline around our model.
@@ -25,6 +30,7 @@ pub struct PairTokenizer {
     tokenizer: Tokenizer,
     template: Template,
     vocab_size: usize,
+    part_bytes: usize,
 }
 
 /// Special tokens around the two texts, as (id, type id), and the texts' own type ids.
@@ -53,7 +59,7 @@ impl PairTokenizer {
         let added = tokenizer.get_added_vocabulary().get_vocab().values().copied();
         let limit = added.chain(template.ids()).max().map_or(0, |id| id as usize + 1);
         let vocab_size = limit.max(tokenizer.get_model().id_limit());
-        Ok(Self { tokenizer, template, vocab_size })
+        Ok(Self { part_bytes: part_bytes(&tokenizer), tokenizer, template, vocab_size })
     }
 
     /// One more than the highest token id, added tokens included.
@@ -76,9 +82,25 @@ impl PairTokenizer {
     /// # Errors
     /// [`TokenizerError::Tokenize`].
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = caught(|| self.tokenizer.encode_fast(text, false))
-            .map_err(|source| TokenizerError::Tokenize { bytes: text.len(), source })?;
-        Ok(encoding.get_ids().to_vec())
+        self.tokenize_up_to(text, usize::MAX)
+    }
+
+    /// [`Self::tokenize`] for a reader of the first `tokens`: of a text that has more, at least one more is given. The
+    /// rest of a long text costs nothing where spaces end a token, as in XLM-RoBERTa and BERT.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Tokenize`].
+    pub fn tokenize_up_to(&self, text: &str, tokens: usize) -> Result<Vec<u32>, TokenizerError> {
+        let mut ids = Vec::new();
+        for part in parts(text, self.part_bytes) {
+            let encoding = caught(|| self.tokenizer.encode_fast(part, false))
+                .map_err(|source| TokenizerError::Tokenize { bytes: part.len(), source })?;
+            ids.extend_from_slice(encoding.get_ids());
+            if ids.len() > tokens {
+                break;
+            }
+        }
+        Ok(ids)
     }
 
     /// Joins a query and a document as the model's template says.
@@ -96,18 +118,31 @@ impl PairTokenizer {
     /// [`TokenizerError::NoRoom`] for a limit below the special tokens and one token,
     /// [`TokenizerError::Tokenize`].
     pub fn encode(&self, query: &str, document: &str, limits: &Limits) -> Result<PairIds, TokenizerError> {
+        let query = self.tokenize_up_to(query, limits.max_query_tokens.unwrap_or(usize::MAX))?;
+        self.encode_behind(&query, document, limits)
+    }
+
+    /// [`Self::encode`] for a query that is tokenized already.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_behind(
+        &self,
+        query: &[u32],
+        document: &str,
+        limits: &Limits,
+    ) -> Result<PairIds, TokenizerError> {
         let (max_length, special_tokens) = (limits.max_length, self.special_tokens());
         if max_length <= special_tokens {
             return Err(TokenizerError::NoRoom { max_length, special_tokens });
         }
-        let (mut query, mut document) = (self.tokenize(query)?, self.tokenize(document)?);
-        query.truncate(limits.max_query_tokens.unwrap_or(usize::MAX));
         let room = max_length - special_tokens;
+        let query = &query[..query.len().min(limits.max_query_tokens.unwrap_or(usize::MAX))];
+        // Beyond that only which side is the longer one counts.
+        let document = self.tokenize_up_to(document, room.max(query.len()))?;
         let (kept_query, kept_document) =
             truncated_lengths(query.len(), document.len(), room, limits.truncation);
-        query.truncate(kept_query);
-        document.truncate(kept_document);
-        Ok(self.pair(&query, &document))
+        Ok(self.pair(&query[..kept_query], &document[..kept_document]))
     }
 }
 

@@ -112,6 +112,61 @@ fn a_unigram_of_another_kind_goes_to_tokenizers() {
     assert_eq!(ours.tokenize(text).unwrap(), theirs.encode_fast(text, false).unwrap().get_ids());
 }
 
+#[test]
+fn the_rest_of_a_long_text_is_not_read() {
+    for file in [TINY_BGE, TINY_JINA, BERT] {
+        let tokenizer = PairTokenizer::from_bytes(file).unwrap();
+        let tokens = tokenizer.tokenize_up_to(&"the ferry leaves ".repeat(100_000), 512).unwrap().len();
+        assert!(tokens > 512 && tokens < 10_000, "{tokens}");
+    }
+}
+
+/// Text of words, longer than what is tokenized at a time.
+fn long_text() -> impl Strategy<Value = String> {
+    let word = prop_oneof!["[a-zA-Z0-9]{1,12}", "[a-z]{1,5}[.,;]", "[一-十]{1,6}", any::<String>()];
+    let space =
+        prop_oneof![6 => Just(" "), 1 => Just("  "), 1 => Just("\n"), 1 => Just("\t "), 1 => Just("")];
+    prop::collection::vec((word, space), 1..100).prop_map(|words| {
+        let text: String = words.iter().flat_map(|(word, space)| [word.as_str(), *space]).collect();
+        text.repeat(40_000 / (text.len() + 1) + 1)
+    })
+}
+
+/// A tokenizer that is not the same in the middle of a text as at its beginning.
+fn first_word_marked() -> Vec<u8> {
+    changed(|file| file["pre_tokenizer"]["prepend_scheme"] = json!("first"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_long_text_gives_the_ids_of_tokenizers_and_its_beginning_the_first_of_them(
+        text in long_text(), tokens in 0usize..9000,
+    ) {
+        thread_local! {
+            static BOTH: Vec<(PairTokenizer, tokenizers::Tokenizer)> =
+                [TINY_BGE, TINY_JINA, BERT, &first_word_marked()].map(|file| {
+                    let mut theirs = tokenizers::Tokenizer::from_bytes(file).unwrap();
+                    theirs.with_truncation(None).unwrap();
+                    (PairTokenizer::from_bytes(file).unwrap(), theirs)
+                }).into();
+        }
+        BOTH.with(|both| {
+            for (ours, theirs) in both {
+                let expected = theirs.encode_fast(text.as_str(), false).unwrap();
+                let expected = expected.get_ids();
+                // Not `prop_assert_eq`, which would print all of them.
+                prop_assert!(ours.tokenize(&text).unwrap() == expected);
+                let beginning = ours.tokenize_up_to(&text, tokens).unwrap();
+                prop_assert!(beginning.len() > tokens || beginning.len() == expected.len());
+                prop_assert!(expected.starts_with(&beginning));
+            }
+            Ok(())
+        })?;
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -30,9 +30,11 @@ impl Server {
         let deadline =
             request.deadline_ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
         let (whole, to_rank) = (asked.whole, Arc::clone(&request));
-        let running = engine.run(asked.tokens, move |reranker, cancel| {
-            whole_or_refused(Job::ranking(reranker, &to_rank, cancel)?, whole)
-        });
+        let running = engine.run(
+            asked.tokens,
+            move |reranker, cancel| Ok(Job::ranking(reranker, &to_rank, cancel)?),
+            move |job| refuse_cut(job, whole),
+        );
         let job = match deadline {
             None => running.await?,
             Some(deadline) => match tokio::time::timeout_at(deadline.into(), running).await {
@@ -42,7 +44,8 @@ impl Server {
             },
         };
         // Under a deadline documents are read as they are reached.
-        let response = whole_or_refused(job, whole)?.response(&engine.reranker, &request);
+        refuse_cut(&job, whole)?;
+        let response = job.response(&engine.reranker, &request);
         let mut warnings = cohere::warnings(&response);
         warnings.extend(substituted);
         if asked.has_objects && asked.dialect == Dialect::Cohere(Version::V2) {
@@ -56,9 +59,13 @@ impl Server {
     pub(crate) async fn score(&self, asked: Pairs) -> Result<Answer, Failure> {
         let (engine, _) = self.engine(asked.model.as_deref())?;
         let (documents, raw) = (asked.pairs.len(), asked.raw_scores);
-        let job = engine.run(asked.tokens, move |reranker, cancel| {
-            Ok(Job::scoring(reranker, &asked.pairs, &ScoreOptions::default(), cancel)?)
-        });
+        let job = engine.run(
+            asked.tokens,
+            move |reranker, cancel| {
+                Ok(Job::scoring(reranker, &asked.pairs, &ScoreOptions::default(), cancel)?)
+            },
+            |_| Ok(()),
+        );
         let job = job.await?;
         let item = |pair: PairScore| {
             let score = number(if raw { pair.logit.into() } else { pair.score() })?;
@@ -90,11 +97,11 @@ impl Server {
     }
 }
 
-/// The job, unless it reads less than all of the text and that was refused.
-fn whole_or_refused(job: Job, whole: bool) -> Result<Job, Failure> {
+/// Refuses a job that reads less than all of the text, if it must be `whole`.
+fn refuse_cut(job: &Job, whole: bool) -> Result<(), Failure> {
     match job.warnings().first() {
         Some(warning) if whole => Err(Failure::InputTooLong { problem: warning.to_string() }),
-        _ => Ok(job),
+        _ => Ok(()),
     }
 }
 

@@ -9,10 +9,15 @@ use axum::extract::{FromRequest, Request as HttpRequest};
 use axum::http::{HeaderMap, header};
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
+use tokio::task::spawn_blocking;
 
 use super::Server;
 use super::body::{Asked, Dialect, Pairs, RerankBody, ScoreBody, parse};
+use super::engine::bug;
 use super::failure::Failure;
+
+/// Bytes that are parsed where connections are served; more would keep these waiting.
+const PARSED_IN_PLACE: usize = 64 << 10;
 
 /// A body that was read and parsed.
 pub(crate) struct Parsed<T> {
@@ -54,7 +59,7 @@ fn check_count(found: usize, server: &Server) -> Result<(), Failure> {
     if found > max { Err(crossrank::Error::TooManyDocuments { found, max }.into()) } else { Ok(()) }
 }
 
-impl<T: DeserializeOwned> FromRequest<Arc<Server>> for Parsed<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<Arc<Server>> for Parsed<T> {
     type Rejection = Failure;
 
     async fn from_request(request: HttpRequest, server: &Arc<Server>) -> Result<Self, Failure> {
@@ -63,9 +68,14 @@ impl<T: DeserializeOwned> FromRequest<Arc<Server>> for Parsed<T> {
         if !is_json(&parts.headers) {
             return Err(Failure::MediaType);
         }
-        let bytes = read(body, limits.max_body_bytes, limits.read_seconds).await?;
-        let body = parse(&bytes).map_err(|problem| Failure::Body { problem })?;
-        Ok(Self { body, bytes: bytes.len(), arrived, timeout_ms: timeout_ms(&parts.headers) })
+        let json = read(body, limits.max_body_bytes, limits.read_seconds).await?;
+        let bytes = json.len();
+        let body = match bytes > PARSED_IN_PLACE {
+            true => spawn_blocking(move || parse(&json)).await.map_err(|panic| bug(&panic))?,
+            false => parse(&json),
+        };
+        let body = body.map_err(|problem| Failure::Body { problem })?;
+        Ok(Self { body, bytes, arrived, timeout_ms: timeout_ms(&parts.headers) })
     }
 }
 

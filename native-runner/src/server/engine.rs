@@ -85,17 +85,24 @@ impl Engine {
         &self.load
     }
 
-    /// Runs the job that `make` tokenizes. Its place is taken at once, or refused, by an estimate of its
-    /// tokens; dropping this future gives the place back and ends the job before the next forward pass.
+    /// Runs the job that `make` makes, unless `accept` refuses it once its text is tokenized. Its place is taken at
+    /// once, or refused, by an estimate of its tokens; dropping this future gives the place back and ends the job
+    /// before the next texts or the next forward pass.
     pub(crate) async fn run(
         &self,
         tokens: usize,
         make: impl FnOnce(&Reranker, CancelToken) -> Result<Job, Failure> + Send + 'static,
+        accept: impl FnOnce(&Job) -> Result<(), Failure> + Send + 'static,
     ) -> Result<Job, Failure> {
         let place = self.take_place(tokens)?;
         let (reranker, tokenizing, cancel) =
             (Arc::clone(&self.reranker), Arc::clone(&self.tokenizing), place.cancel.clone());
-        let made = tokio::task::spawn_blocking(move || tokenizing.install(|| make(&reranker, cancel)));
+        let made = tokio::task::spawn_blocking(move || {
+            let mut job = make(&reranker, cancel)?;
+            // A few texts at a time: in between the threads are another request's.
+            while tokenizing.install(|| job.tokenize_next(&reranker))? {}
+            accept(&job).map(|()| job)
+        });
         let job = made.await.map_err(|panic| bug(&panic))??;
         let (done, finished) = oneshot::channel();
         self.queue.send(Waiting { job, done }).map_err(|gone| bug(&gone))?;
@@ -143,6 +150,6 @@ fn run(reranker: &Reranker, queue: &mpsc::Receiver<Waiting>) {
     }
 }
 
-fn bug(problem: &dyn std::fmt::Display) -> Failure {
+pub(super) fn bug(problem: &dyn std::fmt::Display) -> Failure {
     Failure::Engine(Error::Internal { problem: problem.to_string() })
 }
