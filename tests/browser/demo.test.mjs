@@ -184,19 +184,26 @@ page_test("documents, names and queries are shown as text, never as HTML", () =>
     assert.equal(await page.evaluate(() => window.hacked), undefined);
   }));
 
-page_test("after one visit the page opens and ranks without a server", async () => {
+page_test("after one visit the page opens and ranks without a server, in threads", async () => {
   const own = await serve({ folder });
+  const isIsolated = (page) => page.evaluate(() => crossOriginIsolated);
   await visit(
     async (page) => {
       await page.click("#rerank");
       await ranked(page);
       await page.locator("#offline", { hasText: "Kept for offline use" }).waitFor();
       const order = await texts(page, "#reranked-list .text");
+      assert.equal(await isIsolated(page), false);
       await own.close();
+      const workers = [];
+      page.on("worker", (worker) => workers.push(worker.url()));
       await page.reload();
+      assert.equal(await isIsolated(page), true);
       await page.click("#rerank");
       await ranked(page);
       assert.deepEqual(await texts(page, "#reranked-list .text"), order);
+      const cores = await page.evaluate(() => navigator.hardwareConcurrency);
+      assert.equal(workers.some((address) => address.endsWith("/thread.js")), cores > 1);
     },
     { address: own.address },
   );

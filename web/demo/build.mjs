@@ -58,7 +58,7 @@ function target(entry) {
   return target(entry.browser ?? entry.import ?? entry.default);
 }
 
-/** Files that are kept when the page is first opened: all scripts and the page, no WebAssembly and no weights. */
+/** Files that are kept when the page is first opened: all scripts and the page, the module that later visits use, no weights. */
 async function shell(out) {
   const all = (await readdir(out, { recursive: true, withFileTypes: true })).filter((file) => file.isFile());
   const paths = all.map((file) => relative(out, join(file.parentPath ?? file.path, file.name)).split(sep).join("/"));
@@ -70,7 +70,7 @@ async function shell(out) {
 }
 
 function isShell(path) {
-  return /\.(js|mjs|css|html|svg|webmanifest)$/.test(path) || path === "models.json";
+  return /(\.(js|mjs|css|html|svg|webmanifest)|_threads\.wasm)$/.test(path) || path === "models.json";
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

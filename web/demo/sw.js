@@ -1,4 +1,5 @@
-// Answers with the page's own files without a network. Models are kept by the package, not here.
+// Answers with the page's own files without a network, and isolates the page, as hosts of plain files cannot be told to:
+// from the second visit on it has threads. Models are kept by the package, not here.
 /* global CROSSRANK_SHELL */
 
 importScripts("shell.js"); // { version, files }: written by build.mjs, so a new build is a new worker
@@ -38,10 +39,18 @@ self.addEventListener("fetch", (event) => {
 async function kept(key, request) {
   const cache = await caches.open(CACHE);
   // A module that is started anew has a query of its own.
-  return (await cache.match(key, { ignoreSearch: true })) ?? fetch(request);
+  return isolated((await cache.match(key, { ignoreSearch: true })) ?? (await fetch(request)));
 }
 
-// A visitor needs one of the two modules, and only after asking for a ranking.
+// The page and the scripts of its workers must all say so.
+function isolated({ body, status, statusText, headers }) {
+  const isolating = new Headers(headers);
+  isolating.set("cross-origin-opener-policy", "same-origin");
+  isolating.set("cross-origin-embedder-policy", "require-corp");
+  return new Response(body, { status, statusText, headers: isolating });
+}
+
+// A visitor needs one of the modules, and only after asking for a ranking.
 async function keptOnUse(request) {
   const cache = await caches.open(CACHE);
   const hit = await cache.match(request);

@@ -2,7 +2,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use crossrank_kernels::Activation;
-use crossrank_kernels::cpu::{PackedMatrix, add_norm, attention, linear};
+use crossrank_kernels::cpu::{PackedMatrix, add_norm, attention, linear, written};
 
 /// Hidden size and heads of the flagship models; the feed-forward layer is four times as wide.
 const MODELS: [(&str, usize, usize); 3] =
@@ -32,10 +32,12 @@ fn products(criterion: &mut Criterion) {
                 ("f32", PackedMatrix::from_f32(&floats(inputs * outputs), inputs)),
                 ("q8", PackedMatrix::quantized(&integers, &vec![0.01; outputs])),
             ];
-            let (rows, bias, mut out) = (floats(ROWS * inputs), floats(outputs), vec![0.0; ROWS * outputs]);
+            let (rows, bias) = (floats(ROWS * inputs), floats(outputs));
             for (dtype, weight) in &weights {
                 group.bench_function(BenchmarkId::new(*dtype, name), |bencher| {
-                    bencher.iter(|| linear(&rows, weight, &bias, activation, &mut out));
+                    bencher.iter(|| {
+                        written(ROWS * outputs, |out| linear(&rows, weight, &bias, activation, out))
+                    });
                 });
             }
         }
@@ -52,7 +54,9 @@ fn attention_and_norm(criterion: &mut Criterion) {
             group.throughput(Throughput::Elements((4 * ROWS * length * hidden) as u64));
             let lengths = vec![length; ROWS / length];
             group.bench_function(BenchmarkId::new(model, length), |bencher| {
-                bencher.iter(|| attention(&query, &key_value, &lengths, heads, &mut out));
+                bencher.iter(|| {
+                    written(ROWS * hidden, |out| attention(&query, &key_value, &lengths, heads, out))
+                });
             });
         }
         group.finish();

@@ -4,6 +4,7 @@ use tracing::trace_span;
 
 #[cfg(feature = "gpu")]
 use crate::gpu::Norm;
+#[cfg(feature = "gpu")]
 use crate::rows::MIXED;
 use crate::{Device, Rows};
 
@@ -36,7 +37,16 @@ impl LayerNorm {
 
     /// Of `rows`: `[rows, hidden]` → `[rows, hidden]`
     pub fn forward(&self, rows: Rows) -> Rows {
-        self.forward_sum(rows, None)
+        match (&self.0, rows) {
+            #[cfg(feature = "gpu")]
+            (Kind::Gpu(norm), Rows::Gpu(rows)) => Rows::Gpu(norm.forward(&rows, rows.is_f16())),
+            (_, Rows::Cpu { mut values, width }) => {
+                self.add_norm(&mut values, None);
+                Rows::Cpu { values, width }
+            }
+            #[cfg(feature = "gpu")]
+            _ => unreachable!("{MIXED}"),
+        }
     }
 
     /// Of `rows`, to f16 on a GPU, which must have it: `[rows, hidden]` → `[rows, hidden]`
@@ -48,22 +58,15 @@ impl LayerNorm {
         }
     }
 
-    /// Of `rows + residual`: `[rows, hidden]` → `[rows, hidden]`
-    pub(crate) fn forward_sum(&self, rows: Rows, residual: Option<&Rows>) -> Rows {
+    /// Of `rows + residual` on the CPU, into `rows`.
+    pub(crate) fn add_norm(&self, rows: &mut [f32], residual: Option<&[f32]>) {
         let _span = trace_span!("norm").entered();
-        match (&self.0, rows, residual) {
-            (Kind::Cpu { weight, bias, epsilon }, Rows::Cpu { mut values, width }, residual) => {
-                let residual = match residual {
-                    Some(Rows::Cpu { values, .. }) => Some(values.as_slice()),
-                    _ => None,
-                };
-                crate::cpu::add_norm(&mut values, residual, weight, bias, *epsilon as f32);
-                Rows::Cpu { values, width }
+        match &self.0 {
+            Kind::Cpu { weight, bias, epsilon } => {
+                crate::cpu::add_norm(rows, residual, weight, bias, *epsilon as f32);
             }
             #[cfg(feature = "gpu")]
-            (Kind::Gpu(norm), Rows::Gpu(rows), None) => Rows::Gpu(norm.forward(&rows, rows.is_f16())),
-            #[allow(unreachable_patterns)]
-            _ => unreachable!("{MIXED}"),
+            Kind::Gpu(_) => unreachable!("{MIXED}"),
         }
     }
 }

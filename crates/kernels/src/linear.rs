@@ -1,16 +1,21 @@
 //! Linear layers.
 
+use std::borrow::Cow;
+
 use tracing::trace_span;
 
 use crate::cpu::{self, PackedMatrix};
 #[cfg(feature = "gpu")]
 use crate::gpu::{Then, Weight};
+#[cfg(feature = "gpu")]
 use crate::rows::MIXED;
 use crate::{LayerNorm, Rows};
 
 /// Rows of a feed-forward layer that the CPU computes at once: what lies between its two products stays in
 /// the cache.
 const FEED_ROWS: usize = 120;
+/// Rows of any other layer.
+const ALL: usize = usize::MAX;
 
 /// What follows a linear layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,19 +83,6 @@ impl Linear {
     pub fn forward(&self, rows: &Rows, activation: Activation) -> Rows {
         let _span = trace_span!("projection").entered();
         match (&self.0, rows) {
-            (Kind::Packed { weight, bias }, Rows::Cpu { values, .. }) => {
-                let mut out = vec![0.0; values.len() / weight.inputs() * weight.outputs()];
-                let (input, output) =
-                    ((values.as_slice(), weight.inputs()), (out.as_mut_slice(), weight.outputs()));
-                cpu::side_by_side(input, output, |rows, out| {
-                    cpu::linear(rows, weight, bias, activation, out)
-                });
-                Rows::Cpu { values: out, width: weight.outputs() }
-            }
-            (Kind::Stored { weight, bias }, Rows::Cpu { .. }) => {
-                let weight = PackedMatrix::from_f32(&weight.multiplied_out(), weight.inputs());
-                Self(Kind::Packed { weight, bias: bias.clone() }).forward(rows, activation)
-            }
             #[cfg(feature = "gpu")]
             (Kind::Gpu(weight), Rows::Gpu(rows)) => {
                 let then = match activation {
@@ -100,7 +92,14 @@ impl Linear {
                 };
                 Rows::Gpu(weight.forward(rows, weight.all(), then, None))
             }
-            #[allow(unreachable_patterns)]
+            (_, Rows::Cpu { values, width }) => {
+                let (weight, bias) = self.packed();
+                let values = cpu::side_by_side((values, *width), weight.outputs(), ALL, |_, rows, out| {
+                    cpu::linear(rows, &weight, bias, activation, out)
+                });
+                Rows::Cpu { values, width: weight.outputs() }
+            }
+            #[cfg(feature = "gpu")]
             _ => unreachable!("{MIXED}"),
         }
     }
@@ -112,35 +111,55 @@ impl Linear {
             (Kind::Gpu(weight), Rows::Gpu(rows), Rows::Gpu(residual)) => {
                 norm.forward(Rows::Gpu(weight.forward(rows, weight.all(), Then::Add, Some(residual))))
             }
-            _ => norm.forward_sum(self.forward(rows, Activation::None), Some(residual)),
+            (_, Rows::Cpu { values, width }, Rows::Cpu { values: residual, .. }) => {
+                let (weight, bias) = self.packed();
+                let outputs = weight.outputs();
+                let values = cpu::side_by_side((values, *width), outputs, ALL, |places, rows, out| {
+                    let _span = trace_span!("projection").entered();
+                    let out = cpu::linear(rows, &weight, bias, Activation::None, out);
+                    norm.add_norm(out, Some(&residual[places.start * outputs..places.end * outputs]));
+                    out
+                });
+                Rows::Cpu { values, width: outputs }
+            }
+            #[cfg(feature = "gpu")]
+            _ => unreachable!("{MIXED}"),
         }
     }
 
     /// The feed-forward block, `norm(output(GELU(intermediate(rows))) + rows)`: `[rows, hidden]` → `[rows, hidden]`
     pub fn feed_forward(intermediate: &Self, output: &Self, norm: &LayerNorm, rows: &Rows) -> Rows {
         let _span = trace_span!("feed_forward").entered();
-        match (&intermediate.0, &output.0, rows) {
-            (
-                Kind::Packed { weight: up, bias: up_bias },
-                Kind::Packed { weight: down, bias: down_bias },
-                Rows::Cpu { values, width },
-            ) => {
-                let mut out = vec![0.0; values.len() / width * down.outputs()];
-                let (input, output) = ((values.as_slice(), *width), (out.as_mut_slice(), down.outputs()));
-                cpu::side_by_side(input, output, |rows, out| {
-                    let mut wide = vec![0.0; FEED_ROWS.min(rows.len() / width) * up.outputs()];
-                    for (rows, out) in
-                        rows.chunks(FEED_ROWS * width).zip(out.chunks_mut(FEED_ROWS * down.outputs()))
-                    {
-                        let wide = &mut wide[..rows.len() / width * up.outputs()];
-                        trace_span!("up").in_scope(|| cpu::linear(rows, up, up_bias, Activation::Gelu, wide));
-                        trace_span!("down")
-                            .in_scope(|| cpu::linear(wide, down, down_bias, Activation::None, out));
-                    }
+        match rows {
+            Rows::Cpu { values, width } => {
+                let ((up, up_bias), (down, down_bias)) = (intermediate.packed(), output.packed());
+                let outputs = down.outputs();
+                let values = cpu::side_by_side((values, *width), outputs, FEED_ROWS, |_, rows, out| {
+                    let mut wide = Vec::with_capacity(rows.len() / width * up.outputs());
+                    let wide = &mut wide.spare_capacity_mut()[..rows.len() / width * up.outputs()];
+                    let wide = trace_span!("up")
+                        .in_scope(|| cpu::linear(rows, &up, up_bias, Activation::Gelu, wide));
+                    let out = trace_span!("down")
+                        .in_scope(|| cpu::linear(wide, &down, down_bias, Activation::None, out));
+                    norm.add_norm(out, Some(rows));
+                    out
                 });
-                norm.forward_sum(Rows::Cpu { values: out, width: down.outputs() }, Some(rows))
+                Rows::Cpu { values, width: outputs }
             }
-            _ => output.add_norm(&intermediate.forward(rows, Activation::Gelu), rows, norm),
+            #[cfg(feature = "gpu")]
+            Rows::Gpu(_) => output.add_norm(&intermediate.forward(rows, Activation::Gelu), rows, norm),
+        }
+    }
+
+    /// The weight in the order in which the CPU reads it, and the bias.
+    fn packed(&self) -> (Cow<'_, PackedMatrix>, &[f32]) {
+        match &self.0 {
+            Kind::Packed { weight, bias } => (Cow::Borrowed(weight), bias),
+            Kind::Stored { weight, bias } => {
+                (Cow::Owned(PackedMatrix::from_f32(&weight.multiplied_out(), weight.inputs())), bias)
+            }
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(_) => unreachable!("{MIXED}"),
         }
     }
 }

@@ -123,8 +123,10 @@ impl SelfAttention {
         match (query, key_value) {
             (Rows::Cpu { values: query, width }, Rows::Cpu { values: key_value, .. }) => {
                 let _span = trace_span!("attention").entered();
-                let mut values = vec![0.0; query.len()];
-                cpu::attention(&query, &key_value, &segments.lengths, self.num_attention_heads, &mut values);
+                let heads = self.num_attention_heads;
+                let values = cpu::written(query.len(), |out| {
+                    cpu::attention(&query, &key_value, &segments.lengths, heads, out)
+                });
                 Rows::Cpu { values, width }
             }
             #[allow(unreachable_patterns)]
@@ -178,9 +180,7 @@ mod tests {
     }
 
     fn attended(query: &[f32], key_value: &[f32], segments: &Segments) -> Vec<f32> {
-        let mut out = vec![0.0; query.len()];
-        cpu::attention(query, key_value, segments.lengths(), HEADS, &mut out);
-        out
+        cpu::written(query.len(), |out| cpu::attention(query, key_value, segments.lengths(), HEADS, out))
     }
 
     fn assert_close(found: &[f32], expected: &[f32]) {

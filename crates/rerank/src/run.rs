@@ -139,14 +139,14 @@ impl Reranker {
         }
         let packed: Vec<PackedPairs> = shards.into_iter().map(packed).collect();
         let started = Instant::now();
-        let forward = |packed| caught(self.summary.device.kind, self.model.forward(packed));
-        let logits = match packed.as_slice() {
-            [whole] => forward(whole).await?,
-            // Between its products a part is computed by one thread; side by side they use all.
-            _ => {
-                let parts = packed.par_iter().map(|packed| pollster::block_on(forward(packed)));
-                parts.collect::<Result<Vec<_>, _>>()?.concat()
-            }
+        let kind = self.summary.device.kind;
+        let forward = |packed| caught(kind, self.model.forward(packed));
+        let logits = if kind == DeviceKind::Cpu {
+            let part = |packed| pollster::block_on(forward(packed));
+            // In rayon's pool, a single part, too: from outside every product would wake its threads anew.
+            rayon::scope(|_| packed.par_iter().map(part).collect::<Result<Vec<_>, _>>())?.concat()
+        } else {
+            forward(&packed[0]).await?
         };
         let (elapsed, tokens) = (started.elapsed(), tokens(pairs) as f64);
         self.set_rate(tokens / elapsed.as_secs_f64().max(1e-9));

@@ -1,36 +1,48 @@
 //! Scaled dot-product attention of pairs that lie end to end; no matrix of tokens by tokens is ever whole.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
 use super::math::exp;
 use super::simd::{Kernel, Simd, run};
-use super::threads::share;
+use super::threads::{assume_written, share};
 use super::tile::{pack_rows, panel_columns, tile};
+
+/// Whole panels of queries of every instruction set.
+const PANEL_QUERIES: usize = 32;
 
 /// Each segment attends to itself alone.
 ///
 /// - `query`: `[rows, hidden]`, or `[segments, hidden]` to ask for the first row of every segment only
 /// - `key_value`: `[rows, 2 * hidden]`, keys in the left half
 /// - `lengths`: rows of each segment
-/// - `out`: the shape of `query`
-pub fn attention(query: &[f32], key_value: &[f32], lengths: &[usize], heads: usize, out: &mut [f32]) {
+/// - `out`: the shape of `query`; returned as it then is
+pub fn attention<'o>(
+    query: &[f32],
+    key_value: &[f32],
+    lengths: &[usize],
+    heads: usize,
+    out: &'o mut [MaybeUninit<f32>],
+) -> &'o mut [f32] {
     let rows: usize = lengths.iter().sum();
-    if rows == 0 {
-        return;
-    }
     assert_eq!(query.len(), out.len());
+    if out.is_empty() {
+        // SAFETY: there is nothing to write.
+        return unsafe { assume_written(out) };
+    }
     let hidden = key_value.len() / rows / 2;
     let first_only = query.len() / hidden != rows;
-    let share = share(rows);
-    let (mut query, mut key_value, mut out) = (query, key_value, out);
+    let share = share(rows, PANEL_QUERIES);
+    let (mut query, mut key_value, mut rest) = (query, key_value, &mut *out);
     let mut parts = Vec::new();
     for &length in lengths {
         let (own, key_values);
         (key_values, key_value) = key_value.split_at(length * 2 * hidden);
         (own, query) = query.split_at(if first_only { hidden } else { length * hidden });
-        let (own_out, rest) = out.split_at_mut(own.len());
-        out = rest;
+        let own_out;
+        (own_out, rest) = rest.split_at_mut(own.len());
         let queries = own.chunks(share * hidden).zip(own_out.chunks_mut(share * hidden));
         parts.extend(queries.map(|(query, out)| Attention {
             query,
@@ -44,6 +56,8 @@ pub fn attention(query: &[f32], key_value: &[f32], lengths: &[usize], heads: usi
         true => parts.into_iter().for_each(run),
         false => parts.into_par_iter().for_each(run),
     }
+    // SAFETY: the segments' queries are all queries, and of each every column of every head is written.
+    unsafe { assume_written(out) }
 }
 
 /// Queries of one segment, and its keys and values.
@@ -52,7 +66,7 @@ struct Attention<'a> {
     key_value: &'a [f32],
     heads: usize,
     hidden: usize,
-    out: &'a mut [f32],
+    out: &'a mut [MaybeUninit<f32>],
 }
 
 /// Memory that every head uses again.
@@ -180,7 +194,7 @@ impl<V: Copy> Weighted<'_, V> {
     #[inline(always)]
     unsafe fn sum<S: Simd<Vector = V>, const ROWS: usize>(
         &self,
-        out: &mut [f32],
+        out: &mut [MaybeUninit<f32>],
         hidden: usize,
         columns: std::ops::Range<usize>,
     ) {
@@ -204,7 +218,7 @@ impl<V: Copy> Weighted<'_, V> {
         &self,
         dim: usize,
         share: [V; 2],
-        out: &mut [f32],
+        out: &mut [MaybeUninit<f32>],
         hidden: usize,
         column: usize,
     ) {
@@ -220,7 +234,7 @@ impl<V: Copy> Weighted<'_, V> {
         }
         for (index, out) in out.chunks_exact_mut(hidden).enumerate() {
             for (turned, out) in turned.iter().zip(&mut out[column..]) {
-                *out = turned[index];
+                out.write(turned[index]);
             }
         }
     }

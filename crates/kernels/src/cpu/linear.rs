@@ -1,9 +1,12 @@
 //! `x · Wᵀ + b` with the weight's columns in panels.
 
+use std::mem::MaybeUninit;
+
 use super::aligned::Aligned;
 use super::output::{Output, Part};
 use super::quantized::{QuantizedPanels, QuantizedProduct};
 use super::simd::{Kernel, Simd, run};
+use super::threads::assume_written;
 use super::tile::{Tiled, pack_rows, panel_columns, tile};
 use crate::Activation;
 
@@ -93,8 +96,14 @@ impl Kernel for PanelColumns {
     }
 }
 
-/// `activation(rows · weightᵀ + bias)`, `[rows, inputs]` → `[rows, outputs]`
-pub fn linear(rows: &[f32], weight: &PackedMatrix, bias: &[f32], activation: Activation, out: &mut [f32]) {
+/// `activation(rows · weightᵀ + bias)`, `[rows, inputs]` → `[rows, outputs]`, into `out`, and `out` as it then is.
+pub fn linear<'o>(
+    rows: &[f32],
+    weight: &PackedMatrix,
+    bias: &[f32],
+    activation: Activation,
+    out: &'o mut [MaybeUninit<f32>],
+) -> &'o mut [f32] {
     assert_eq!(rows.len() / weight.inputs * weight.outputs, out.len());
     assert_eq!(bias.len(), weight.outputs);
     let product = Output { values: &mut *out, bias, activation };
@@ -104,10 +113,13 @@ pub fn linear(rows: &[f32], weight: &PackedMatrix, bias: &[f32], activation: Act
         }
         _ => run(Product { rows, weight, out: product }),
     }
+    // SAFETY: both products write every column of every row.
+    let out = unsafe { assume_written(out) };
     if activation == Activation::Tanh {
         // Of one row a pair: nothing is gained by vectors.
         out.iter_mut().for_each(|value| *value = value.tanh());
     }
+    out
 }
 
 struct Product<'a> {

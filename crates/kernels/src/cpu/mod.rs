@@ -20,7 +20,7 @@ mod x86;
 pub use attention::attention;
 pub use linear::{PackedMatrix, linear};
 pub use norm::add_norm;
-pub use threads::side_by_side;
+pub use threads::{side_by_side, written};
 
 /// The vector instructions that this processor has and the kernels use.
 pub fn instructions() -> &'static str {

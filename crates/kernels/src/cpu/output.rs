@@ -1,12 +1,14 @@
 //! Where a product goes: bias and activation on the way.
 
+use std::mem::MaybeUninit;
+
 use super::math::{gelu, load_some, store_some};
 use super::simd::Simd;
 use crate::Activation;
 
 /// The result `[rows, outputs]` of a product, and what is done to it.
 pub(crate) struct Output<'a> {
-    pub(crate) values: &'a mut [f32],
+    pub(crate) values: &'a mut [MaybeUninit<f32>],
     pub(crate) bias: &'a [f32],
     pub(crate) activation: Activation,
 }
@@ -22,7 +24,8 @@ impl Output<'_> {
     /// Sends for the lines that the tile at this place is written to while it is computed.
     #[inline(always)]
     pub(crate) unsafe fn prefetch<S: Simd, const ROWS: usize>(&self, first_row: usize, first_column: usize) {
-        let place = self.values.as_ptr().wrapping_add(first_row * self.bias.len() + first_column);
+        let place = self.values.as_ptr().cast::<f32>();
+        let place = place.wrapping_add(first_row * self.bias.len() + first_column);
         for row in 0..ROWS {
             unsafe {
                 S::prefetch(place.wrapping_add(row * self.bias.len()));
@@ -50,7 +53,8 @@ impl Output<'_> {
                     continue;
                 }
                 unsafe {
-                    let place = self.values.as_mut_ptr().add((first_row + row) * outputs + column);
+                    let place = self.values.as_mut_ptr().cast::<f32>();
+                    let place = place.add((first_row + row) * outputs + column);
                     let before = if part.is_first { self.bias.as_ptr().add(column) } else { place };
                     let is_whole = count == S::LANES;
                     let before = if is_whole { S::load(before) } else { load_some::<S>(before, count) };

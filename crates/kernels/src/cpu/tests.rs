@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{PackedMatrix, add_norm, attention, linear};
+use super::{PackedMatrix, add_norm, written};
 use crate::Activation;
 
 #[cfg(target_arch = "x86_64")]
@@ -11,6 +11,15 @@ use super::x86::tests::at_every_level;
 #[cfg(not(target_arch = "x86_64"))]
 fn at_every_level(test: impl Fn()) {
     test();
+}
+
+fn linear(rows: &[f32], weight: &PackedMatrix, bias: &[f32], activation: Activation) -> Vec<f32> {
+    let length = rows.len() / weight.inputs() * weight.outputs();
+    written(length, |out| super::linear(rows, weight, bias, activation, out))
+}
+
+fn attention(query: &[f32], key_value: &[f32], lengths: &[usize], heads: usize) -> Vec<f32> {
+    written(query.len(), |out| super::attention(query, key_value, lengths, heads, out))
 }
 
 fn matrix(length: usize, seed: u32) -> Vec<f32> {
@@ -63,12 +72,11 @@ proptest! {
         let expected = product(&x, &weight, &bias, inputs);
         at_every_level(|| {
             for packed in [PackedMatrix::from_f32(&weight, inputs), PackedMatrix::from_i8(&integers, &scales)] {
-                let mut found = vec![f32::NAN; rows * outputs];
-                linear(&x, &packed, &bias, Activation::None, &mut found);
+                let found = linear(&x, &packed, &bias, Activation::None);
                 // Rounding of 600 products of magnitude 1.
                 assert_close(&found, &expected, 1e-5);
                 let activated: Vec<f64> = expected.iter().map(|&value| gelu(value)).collect();
-                linear(&x, &packed, &bias, Activation::Gelu, &mut found);
+                let found = linear(&x, &packed, &bias, Activation::Gelu);
                 assert_close(&found, &activated, 1e-5);
             }
         });
@@ -85,8 +93,7 @@ proptest! {
         let expected = product(&x, &weight, &bias, inputs);
         let first = std::cell::OnceCell::new();
         at_every_level(|| {
-            let mut out = vec![f32::NAN; rows * outputs];
-            linear(&x, &PackedMatrix::quantized(&integers, &scales), &bias, Activation::None, &mut out);
+            let out = linear(&x, &PackedMatrix::quantized(&integers, &scales), &bias, Activation::None);
             for (row, (out, expected)) in out.chunks(outputs).zip(expected.chunks(outputs)).enumerate() {
                 let x = &x[row * inputs..(row + 1) * inputs];
                 for (column, (&out, &expected)) in out.iter().zip(expected).enumerate() {
@@ -132,8 +139,7 @@ fn gelu_and_its_tails_are_exact() {
     let expected: Vec<f64> = x.iter().map(|&x| gelu(f64::from(x))).collect();
     at_every_level(|| {
         let one = PackedMatrix::from_f32(&[1.0], 1);
-        let mut found = vec![0.0; x.len()];
-        linear(&x, &one, &[0.0], Activation::Gelu, &mut found);
+        let found = linear(&x, &one, &[0.0], Activation::Gelu);
         // Two units in the last place of Φ, times x.
         assert_close(&found[..1601], &expected[..1601], 8e-7);
         assert_close(&found[1601..], &expected[1601..], 2e-6);
@@ -147,8 +153,7 @@ fn what_is_not_finite_is_not_lost_in_integers() {
             let mut x = matrix(200, 1);
             x[77] = bad;
             let weight = PackedMatrix::quantized(&[1; 400], &[1.0, 1.0]);
-            let mut out = [0.0; 2];
-            linear(&x, &weight, &[0.0; 2], Activation::None, &mut out);
+            let out = linear(&x, &weight, &[0.0; 2], Activation::None);
             assert!(out.iter().all(|value| !value.is_finite()), "{bad}: {out:?}");
         }
     });
@@ -160,8 +165,7 @@ fn scores_that_overflow_are_not_lost_in_softmax() {
         let (mut query, mut key_value) = (matrix(5 * 8, 1), matrix(5 * 16, 2));
         query[..8].fill(1e30);
         key_value[2 * 16..2 * 16 + 8].fill(1e30);
-        let mut out = [0.0; 5 * 8];
-        attention(&query, &key_value, &[5], 2, &mut out);
+        let out = attention(&query, &key_value, &[5], 2);
         assert!(out[..8].iter().all(|value| value.is_nan()), "{out:?}");
         assert!(out[8..].iter().all(|value| value.is_finite()), "{out:?}");
     });
@@ -170,14 +174,8 @@ fn scores_that_overflow_are_not_lost_in_softmax() {
 #[test]
 fn rows_of_zeros_stay_zero() {
     at_every_level(|| {
-        let mut out = [1.0; 3];
-        linear(
-            &[0.0; 300],
-            &PackedMatrix::quantized(&[127; 900], &[1.0; 3]),
-            &[0.0, 0.5, -0.5],
-            Activation::None,
-            &mut out,
-        );
+        let weight = PackedMatrix::quantized(&[127; 900], &[1.0; 3]);
+        let out = linear(&[0.0; 300], &weight, &[0.0, 0.5, -0.5], Activation::None);
         assert_eq!(out, [0.0, 0.5, -0.5]);
     });
 }

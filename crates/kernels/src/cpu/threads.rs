@@ -1,32 +1,83 @@
-//! Work for all threads where a pass is too small to be cut into pairs.
+//! Rows of results, computed by all threads where a pass is too small to be cut into pairs.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 /// A pass of this many rows is cut into parts for each thread before it comes here.
 const FEW_ROWS: usize = 512;
-/// Rows of a part at least, and what their number is a multiple of: whole tiles of every instruction set.
-const TILE_ROWS: usize = 24;
+/// What the rows of a part are a multiple of: whole tiles of every instruction set.
+const TILE_ROWS: usize = 12;
 
-/// How many of `rows` rows each thread should take; all of them where others have as much to do.
-pub(crate) fn share(rows: usize) -> usize {
+/// How many of `rows` rows each thread should take, a multiple of `unit`; all of them where others have as much to do.
+pub(crate) fn share(rows: usize, unit: usize) -> usize {
     match rayon::current_num_threads() {
         1 => rows,
         _ if rows >= FEW_ROWS => rows,
-        threads => rows.div_ceil(threads).next_multiple_of(TILE_ROWS),
+        threads => rows.div_ceil(threads).next_multiple_of(unit),
     }
 }
 
-/// `work` on parts of the rows of `input` and `output`, which are so wide, on all threads if there are few rows.
+/// Rows of `output_width` made from those of `input`, which are `input_width` wide, on all threads if there are few.
+///
+/// `work` is given some rows, at most `at_once`: which they are, their input and where to write; it returns what it has
+/// written, which must be all of it. Memory that is cleared first would take up to a twentieth of a pass.
 pub fn side_by_side(
     (input, input_width): (&[f32], usize),
-    (output, output_width): (&mut [f32], usize),
-    work: impl Fn(&[f32], &mut [f32]) + Sync,
-) {
+    output_width: usize,
+    at_once: usize,
+    work: impl for<'o> Fn(Range<usize>, &[f32], &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] + Sync,
+) -> Vec<f32> {
     let rows = input.len() / input_width;
-    let share = share(rows);
-    if share >= rows {
-        return work(input, output);
-    }
-    let parts = input.par_chunks(share * input_width).zip(output.par_chunks_mut(share * output_width));
-    parts.for_each(|(input, output)| work(input, output));
+    let share = share(rows, TILE_ROWS);
+    let part = |first: usize, input: &[f32], out: &mut [MaybeUninit<f32>]| {
+        let inputs = input.chunks(at_once.saturating_mul(input_width));
+        let outs = out.chunks_mut(at_once.saturating_mul(output_width));
+        inputs.zip(outs).fold(first, |first, (input, out)| {
+            let range = first..first + input.len() / input_width;
+            fill(out, |out| work(range.clone(), input, out));
+            range.end
+        });
+    };
+    written(rows * output_width, |out| {
+        if share >= rows {
+            part(0, input, out);
+        } else {
+            let outs = out.par_chunks_mut(share * output_width);
+            let parts = input.par_chunks(share * input_width).zip(outs).enumerate();
+            parts.for_each(|(index, (input, out))| part(index * share, input, out));
+        }
+        // SAFETY: every part was filled.
+        unsafe { assume_written(out) }
+    })
+}
+
+/// `length` floats that `write` writes and returns.
+pub fn written(
+    length: usize,
+    write: impl for<'o> FnOnce(&'o mut [MaybeUninit<f32>]) -> &'o mut [f32],
+) -> Vec<f32> {
+    let mut values = Vec::with_capacity(length);
+    fill(&mut values.spare_capacity_mut()[..length], write);
+    // SAFETY: all of it was filled.
+    unsafe { values.set_len(length) };
+    values
+}
+
+/// Lets `write` write all of `out`: what it returns, as floats, can only be that.
+fn fill(
+    out: &mut [MaybeUninit<f32>],
+    write: impl for<'o> FnOnce(&'o mut [MaybeUninit<f32>]) -> &'o mut [f32],
+) {
+    let all: *const [f32] = std::ptr::from_ref(out) as *const [f32];
+    assert!(std::ptr::eq(write(out), all), "a part was not written whole");
+}
+
+/// Floats that have been written.
+///
+/// # Safety
+/// All of them must have been.
+pub(crate) unsafe fn assume_written(out: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+    unsafe { &mut *(std::ptr::from_mut(out) as *mut [f32]) }
 }
