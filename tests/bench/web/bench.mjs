@@ -46,8 +46,8 @@ const settings = {
   server,
   rounds: mostRounds,
   models: models.map((name) => {
-    const { documents, rounds } = MODELS[name];
-    return { name, documents: Math.min(documents, mostDocuments), rounds: Math.min(rounds, mostRounds) };
+    const { documents, rounds, dtypes } = MODELS[name];
+    return { name, documents: Math.min(documents, mostDocuments), rounds: Math.min(rounds, mostRounds), dtypes };
   }),
 };
 

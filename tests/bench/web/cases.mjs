@@ -4,7 +4,10 @@ import { makeModel } from "./models.mjs";
 import { knownWords, lognormalLengths, texts } from "./texts.mjs";
 
 /** Models that both sides read. The Jina-shaped one takes three times as long a token: fewer documents, fewer rounds. */
-export const MODELS = { default: { documents: 50, rounds: 5 }, jina: { documents: 10, rounds: 2 } };
+export const MODELS = {
+  default: { documents: 50, rounds: 5, dtypes: ["f32", "q8"] },
+  jina: { documents: 10, rounds: 2, dtypes: ["f32"] },
+};
 
 /** Special tokens of a pair: [CLS] … [SEP] … [SEP], and <s> … </s></s> … </s>. */
 const SPECIAL_TOKENS = { bert: 3, "xlm-roberta": 4 };

@@ -4,7 +4,7 @@
 
 FOLDER/ours gets config.json, tokenizer.json and model.safetensors, FOLDER/peer what transformers.js reads.
 `default` is models/default with its quantized weights multiplied out; the others are random. The full-size
-ones are for ours alone; those in GGUF hold the same weights in Q8_0. Needs numpy, onnx and gguf.
+ones are for ours alone; those in GGUF hold the same weights in Q8_0. Needs numpy, onnx, onnxruntime and gguf.
 """
 
 import argparse
@@ -101,7 +101,9 @@ def make_gguf(name, folder):
 
 def make_peer(ours, folder):
     """What transformers.js reads: its tokenizer class and model type must be named."""
-    import onnx_graph  # not before it is needed: the full-size models do without onnx
+    # Not before they are needed: the full-size models do without.
+    import onnx_graph
+    from onnxruntime.quantization import QuantType, quantize_dynamic
 
     config = json.loads((ours / "config.json").read_text())
     bert = config.get("model_type") == "bert"
@@ -115,7 +117,11 @@ def make_peer(ours, folder):
     settings = {"tokenizer_class": kind, "model_max_length": 512 if bert else 1024} | special
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n")
     (folder / "onnx").mkdir(exist_ok=True)
-    onnx_graph.write(folder / "onnx/model.onnx", config, read(ours / "model.safetensors"))
+    graph = folder / "onnx/model.onnx"
+    onnx_graph.write(graph, config, read(ours / "model.safetensors"))
+    # What transformers.js takes by default, with the settings of the script that it is made with.
+    quantize_dynamic(graph, folder / "onnx/model_quantized.onnx", weight_type=QuantType.QInt8,
+                     extra_options={"EnableSubgraph": True, "MatMulConstBOnly": True})
 
 
 def main():

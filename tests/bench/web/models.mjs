@@ -24,15 +24,16 @@ export function makeModel(name) {
   return folder;
 }
 
-/** An interpreter with numpy and onnx: $CROSSRANK_PYTHON, or one of an environment that is made here. */
+/** An interpreter with numpy, onnx and onnxruntime: $CROSSRANK_PYTHON, or one of an environment that is made here. */
 function python() {
   if (process.env.CROSSRANK_PYTHON) return process.env.CROSSRANK_PYTHON;
   const environment = join(MODELS_FOLDER, "python");
-  const mark = join(environment, "ready");
-  if (!existsSync(mark)) {
+  const mark = join(environment, "made-of");
+  const packages = readFileSync(here("requirements.txt"), "utf8");
+  if (!existsSync(mark) || readFileSync(mark, "utf8") !== packages) {
     run("python3", ["-m", "venv", environment]);
     run(join(environment, "bin/pip"), ["install", "-q", "-r", here("requirements.txt")]);
-    writeFileSync(mark, "");
+    writeFileSync(mark, packages);
   }
   return join(environment, "bin/python");
 }

@@ -9,25 +9,28 @@ const PEERS = {
   padded: { title: "transformers.js, one padded batch", request: {} },
   sorted: { title: "transformers.js, length-sorted batches of 8", request: { batch: 8, sorted: true } },
 };
+/** How far logits may be apart, × max(1, |logit|): in q8 each side has steps of its own. */
+const TOLERANCE = { f32: 1e-4, q8: 0.3 };
 const REQUESTS = { ours: {}, ...Object.fromEntries(Object.entries(PEERS).map(([side, { request }]) => [side, request])) };
 
 export async function speed({ server, models }) {
   const cases = [];
-  for (const { name, documents, rounds } of models) {
-    cases.push(await measure(server, rounds, raggedCase(name, documents)));
+  for (const { name, documents, rounds, dtypes } of models) {
+    for (const dtype of dtypes) cases.push(await measure(server, rounds, dtype, raggedCase(name, documents)));
   }
-  return { title: "Speed: wasm, one thread, f32", markdown: cases.map(describe).join("\n\n"), cases };
+  return { title: "Speed: wasm, one thread", markdown: cases.map(describe).join("\n\n"), cases };
 }
 
-async function measure(server, rounds, { name, request, tokens }) {
+async function measure(server, rounds, dtype, { name, request, tokens }) {
   return withBrowser(async (context) => {
     const { call } = await openPage(context, server.address);
-    for (const side of ["ours", "peer"]) await call("load", side, { model: name, device: "wasm" });
+    for (const side of ["ours", "peer"]) await call("load", side, { model: name, device: "wasm", dtype });
     const few = { ...request, documents: request.documents.slice(0, 2) };
-    compare(await call("rerank", "ours", few), await call("rerank", "peer", few)); // warms up, too
+    const agree = (ours, peer) => compare(ours, peer, TOLERANCE[dtype]);
+    agree(await call("rerank", "ours", few), await call("rerank", "peer", few)); // warms up, too
     const taken = [];
     for (let round = 0; round < rounds; round++) {
-      console.error(`${name}: round ${round + 1} of ${rounds}`);
+      console.error(`${name} ${dtype}: round ${round + 1} of ${rounds}`);
       const all = {};
       for (const [side, extra] of Object.entries(REQUESTS)) {
         const before = processorSeconds();
@@ -36,15 +39,15 @@ async function measure(server, rounds, { name, request, tokens }) {
       }
       taken.push(all);
     }
-    const apart = Math.max(...taken.flatMap((all) => Object.keys(PEERS).map((peer) => compare(all.ours, all[peer]))));
+    const apart = Math.max(...taken.flatMap((all) => Object.keys(PEERS).map((peer) => agree(all.ours, all[peer]))));
     const figures = taken.map((all) => Object.fromEntries(Object.entries(all).map(([side, answer]) => [side, figuresOf(answer)])));
-    return { name, documents: request.documents.length, tokens, apart, rounds: figures };
+    return { name, dtype, documents: request.documents.length, tokens, apart, rounds: figures };
   });
 }
 
 const figuresOf = ({ ms, processorSeconds, tokens, slots, longTasks }) => ({ ms, processorSeconds, tokens, slots, longTasks });
 
-function describe({ name, documents, tokens, apart, rounds }) {
+function describe({ name, dtype, documents, tokens, apart, rounds }) {
   const rows = ["ours", ...Object.keys(PEERS)].map((side) => {
     const ratio = (figure) => spread(rounds.map((all) => all[side][figure] / all.ours[figure]));
     const tasks = rounds.flatMap((all) => all[side].longTasks);
@@ -58,7 +61,7 @@ function describe({ name, documents, tokens, apart, rounds }) {
       tasks.length ? `${tasks.length}, at most ${Math.max(...tasks).toFixed(0)} ms` : "none",
     ];
   });
-  const heads = [`${name}, ${documents} documents`, "s", "peer/ours", "processor s", "peer/ours", "slots/tokens", "processor ms a slot", "tasks > 50 ms"];
+  const heads = [`${name} ${dtype}, ${documents} documents`, "s", "peer/ours", "processor s", "peer/ours", "slots/tokens", "processor ms a slot", "tasks > 50 ms"];
   return [
     table(heads, rows),
     `${tokens} tokens, ${(tokens / documents).toFixed(0)} a pair; logits at most ${apart.toExponential(1)} apart.`,

@@ -6,14 +6,17 @@ const ORT = new URL("/onnxruntime/ort-wasm-simd-threaded.asyncify", location.ori
 
 let tokenizer, model;
 
-async function load({ model: name, device }) {
+/** What transformers.js calls ours. */
+const DTYPES = { f32: "fp32", q8: "q8" };
+
+async function load({ model: name, device, dtype = "f32" }) {
   // As by default, but from here instead of Hugging Face and a CDN.
   env.remoteHost = new URL("/models/", location.origin).href;
   env.remotePathTemplate = "{model}/";
   env.backends.onnx.wasm.wasmPaths = { mjs: `${ORT}.mjs`, wasm: `${ORT}.wasm` };
   env.backends.onnx.wasm.numThreads = 1;
   tokenizer = await AutoTokenizer.from_pretrained(`${name}/peer`);
-  model = await AutoModelForSequenceClassification.from_pretrained(`${name}/peer`, { device, dtype: "fp32" });
+  model = await AutoModelForSequenceClassification.from_pretrained(`${name}/peer`, { device, dtype: DTYPES[dtype] });
   return {};
 }
 
