@@ -130,24 +130,27 @@ impl Linear {
     /// The feed-forward block, `norm(output(GELU(intermediate(rows))) + rows)`: `[rows, hidden]` → `[rows, hidden]`
     pub fn feed_forward(intermediate: &Self, output: &Self, norm: &LayerNorm, rows: &Rows) -> Rows {
         let _span = trace_span!("feed_forward").entered();
-        match rows {
-            Rows::Cpu { values, width } => {
-                let ((up, up_bias), (down, down_bias)) = (intermediate.packed(), output.packed());
+        match (&intermediate.0, &output.0, rows) {
+            (
+                Kind::Packed { weight: up, bias: up_bias },
+                Kind::Packed { weight: down, bias: down_bias },
+                Rows::Cpu { values, width },
+            ) => {
                 let outputs = down.outputs();
                 let values = cpu::side_by_side((values, *width), outputs, FEED_ROWS, |_, rows, out| {
                     let mut wide = Vec::with_capacity(rows.len() / width * up.outputs());
                     let wide = &mut wide.spare_capacity_mut()[..rows.len() / width * up.outputs()];
-                    let wide = trace_span!("up")
-                        .in_scope(|| cpu::linear(rows, &up, up_bias, Activation::Gelu, wide));
+                    let wide =
+                        trace_span!("up").in_scope(|| cpu::linear(rows, up, up_bias, Activation::Gelu, wide));
                     let out = trace_span!("down")
-                        .in_scope(|| cpu::linear(wide, &down, down_bias, Activation::None, out));
+                        .in_scope(|| cpu::linear(wide, down, down_bias, Activation::None, out));
                     norm.add_norm(out, Some(rows));
                     out
                 });
                 Rows::Cpu { values, width: outputs }
             }
-            #[cfg(feature = "gpu")]
-            Rows::Gpu(_) => output.add_norm(&intermediate.forward(rows, Activation::Gelu), rows, norm),
+            // Of what is multiplied out, one matrix at a time.
+            _ => output.add_norm(&intermediate.forward(rows, Activation::Gelu), rows, norm),
         }
     }
 

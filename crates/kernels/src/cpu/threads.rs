@@ -30,6 +30,7 @@ pub fn side_by_side(
     work: impl for<'o> Fn(Range<usize>, &[f32], &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] + Sync,
 ) -> Vec<f32> {
     let rows = input.len() / input_width;
+    assert_eq!(input.len(), rows * input_width);
     let share = share(rows, TILE_ROWS);
     let part = |first: usize, input: &[f32], out: &mut [MaybeUninit<f32>]| {
         let inputs = input.chunks(at_once.saturating_mul(input_width));
