@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { browserVersion } from "./browser.mjs";
-import { MODELS } from "./cases.mjs";
+import { MODELS, TOLERANCE } from "./cases.mjs";
 import { gpu } from "./gpu.mjs";
 import { large } from "./large.mjs";
 import { loading } from "./loading.mjs";
@@ -22,12 +22,13 @@ const { values: flags } = parseArgs({
   options: {
     only: { type: "string", default: "speed,loading,gpu" },
     models: { type: "string", default: Object.keys(MODELS).join() },
+    dtypes: { type: "string", default: Object.keys(TOLERANCE).join() },
     rounds: { type: "string", default: "5" },
     documents: { type: "string", default: "50" },
     out: { type: "string", default: MODELS_FOLDER },
   },
 });
-const [parts, models] = [names("only", PARTS), names("models", MODELS)];
+const [parts, models, dtypes] = [names("only", PARTS), names("models", MODELS), names("dtypes", TOLERANCE)];
 const [mostRounds, mostDocuments] = [Number(flags.rounds), Number(flags.documents)];
 
 if (!existsSync(join(ROOT, "pkg/dist/index.js"))) throw new Error("pkg/ is empty; run: ./build.sh pkg");
@@ -46,8 +47,13 @@ const settings = {
   server,
   rounds: mostRounds,
   models: models.map((name) => {
-    const { documents, rounds, dtypes } = MODELS[name];
-    return { name, documents: Math.min(documents, mostDocuments), rounds: Math.min(rounds, mostRounds), dtypes };
+    const { documents, rounds, ...model } = MODELS[name];
+    return {
+      name,
+      documents: Math.min(documents, mostDocuments),
+      rounds: Math.min(rounds, mostRounds),
+      dtypes: model.dtypes.filter((dtype) => dtypes.includes(dtype)),
+    };
   }),
 };
 

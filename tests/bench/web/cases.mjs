@@ -9,6 +9,9 @@ export const MODELS = {
   jina: { documents: 10, rounds: 2, dtypes: ["f32"] },
 };
 
+/** How far logits of the sides may be apart, × max(1, |logit|); in q8 each has steps of its own. */
+export const TOLERANCE = { f32: 1e-4, q8: 1 };
+
 /** Special tokens of a pair: [CLS] … [SEP] … [SEP], and <s> … </s></s> … </s>. */
 const SPECIAL_TOKENS = { bert: 3, "xlm-roberta": 4 };
 
@@ -25,7 +28,7 @@ export const raggedCase = (name, count) => makeCase(name, lognormalLengths(count
  * How far two answers' logits are apart, |Δ| / max(1, |logit|).
  * @throws if that is more than `tolerance`, or documents further apart than that are in another order
  */
-export function compare(ours, peer, tolerance = 1e-4) {
+export function compare(ours, peer, tolerance = TOLERANCE.f32) {
   const logits = new Map(peer.results.map(({ index, logit }) => [index, logit]));
   const scale = (logit) => Math.max(1, Math.abs(logit));
   const apart = Math.max(...ours.results.map(({ index, logit }) => Math.abs(logit - logits.get(index)) / scale(logit)));

@@ -1,6 +1,6 @@
 // 50 documents of unequal length on wasm with one thread: text in, sorted scores out.
 import { openPage, withBrowser } from "./browser.mjs";
-import { compare, raggedCase } from "./cases.mjs";
+import { compare, raggedCase, TOLERANCE } from "./cases.mjs";
 import { processorSeconds } from "./processes.mjs";
 import { spread, table } from "./table.mjs";
 
@@ -9,8 +9,6 @@ const PEERS = {
   padded: { title: "transformers.js, one padded batch", request: {} },
   sorted: { title: "transformers.js, length-sorted batches of 8", request: { batch: 8, sorted: true } },
 };
-/** How far logits may be apart, × max(1, |logit|): in q8 each side has steps of its own. */
-const TOLERANCE = { f32: 1e-4, q8: 0.3 };
 const REQUESTS = { ours: {}, ...Object.fromEntries(Object.entries(PEERS).map(([side, { request }]) => [side, request])) };
 
 export async function speed({ server, models }) {
