@@ -16,6 +16,8 @@ usage() {
 ./build.sh bench native   the program on the CPU beside ONNX Runtime: tests/bench/README.md
 ./build.sh bench server   clients at once against the server: tests/bench/README.md
 ./build.sh bench web      the npm package beside transformers.js in Chromium: tests/bench/web/README.md
+./build.sh bench wasm|webgpu  parts of that
+./build.sh bench compare  native, then web
 TEXT
 }
 
@@ -196,6 +198,9 @@ case "${1:-}" in
       native) need_rust; bench_python native tests/requirements-reference.txt "${@:3}" ;;
       server) need_rust; bench_python server tests/clients/requirements-cohere5.txt "${@:3}" ;;
       web) need_rust; bench_web "${@:3}" ;;
+      wasm) need_rust; bench_web --only speed,loading "${@:3}" ;;
+      webgpu) need_rust; bench_web --only gpu "${@:3}" ;;
+      compare) need_rust; bench_python native tests/requirements-reference.txt; bench_web ;;
       *) usage; exit 2 ;;
     esac ;;
   *) usage; exit 2 ;;

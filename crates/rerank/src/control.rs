@@ -47,8 +47,8 @@ mod callbacks {
 /// A caller's function that is told something after every forward pass.
 pub type Observer<'a, T> = callbacks::Observer<'a, T>;
 
-/// A caller's function that is awaited after every forward pass and between texts to tokenize, so that a thread that runs requests and
-/// events in turn gets to its events: among them the one that cancels.
+/// A caller's function that is awaited after every forward pass and between texts to tokenize, so that a thread
+/// that runs requests and events in turn gets to its events: among them the one that cancels.
 pub type Pause<'a> = callbacks::Pause<'a>;
 
 /// How a caller follows and stops a request.
