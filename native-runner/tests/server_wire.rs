@@ -243,6 +243,15 @@ fn search_units_are_counted_as_cohere_counts() {
 }
 
 #[test]
+fn zero_chunks_are_refused_with_and_without_a_version() {
+    let server = server();
+    for path in ["/v2/rerank", "/v1/rerank", "/rerank"] {
+        let body = json!({ "query": QUERY, "documents": ["people"], "max_chunks_per_doc": 0 });
+        assert_eq!(server.post(path, &body).status, 400, "{path}");
+    }
+}
+
+#[test]
 fn windows_of_a_document_are_limited_by_max_chunks_per_doc() {
     let server = server();
     let long = format!("{} {}", "The island has old museums. ".repeat(200), DOCUMENTS[1]);

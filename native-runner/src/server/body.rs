@@ -112,7 +112,7 @@ impl RerankBody {
         request.top_n = given(self.top_n);
         request.rank_fields = self.rank_fields.or(text_only);
         request.max_tokens_per_doc = given(self.max_tokens_per_doc).unwrap_or(request.max_tokens_per_doc);
-        request.max_windows_per_doc = given(self.max_chunks_per_doc);
+        request.max_windows_per_doc = self.max_chunks_per_doc;
         request.return_documents = self.return_documents.or(self.return_text).unwrap_or(false);
         request.min_score = self.min_score;
         request.boost =
