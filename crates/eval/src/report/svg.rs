@@ -8,7 +8,8 @@ const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 300.0;
 /// Room for labels: left, top, right, bottom.
 const MARGIN: [f64; 4] = [64.0, 12.0, 16.0, 44.0];
-const TICKS: usize = 4;
+/// Parts that an axis is labelled in, about.
+const PARTS: f64 = 4.0;
 
 /// Wong's palette, which people who see few colours can tell apart.
 pub(super) const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
@@ -18,6 +19,18 @@ pub(super) struct Axis<'a> {
     pub(super) from: f64,
     pub(super) to: f64,
     pub(super) title: &'a str,
+}
+
+impl Axis<'_> {
+    /// Round numbers from its first value to its last.
+    fn ticks(&self) -> Vec<f64> {
+        let part = (self.to - self.from) / PARTS;
+        let power = 10_f64.powf(part.log10().floor());
+        let step = [1.0, 2.0, 2.5, 5.0].map(|digits| digits * power).into_iter().find(|step| *step >= part);
+        let step = step.unwrap_or(10.0 * power);
+        let (first, last) = ((self.from / step).ceil() as i64, (self.to / step).floor() as i64);
+        (first..=last).map(|tick| tick as f64 * step).collect()
+    }
 }
 
 /// A chart that marks are added to, in the units of its axes.
@@ -48,13 +61,12 @@ impl<'a> Chart<'a> {
     }
 
     fn draw_axes(&mut self) {
-        for tick in 0..=TICKS {
-            let share = tick as f64 / TICKS as f64;
-            let y = self.y.from + share * (self.y.to - self.y.from);
+        for y in self.y.ticks() {
             let ((x0, y0), (x1, _)) = (self.at(self.x.from, y), self.at(self.x.to, y));
             self.mark(format_args!("<line class=g x1={x0:.1} y1={y0:.1} x2={x1:.1} y2={y0:.1} />"));
             self.text(x0 - 6.0, y0 + 4.0, "end", &number(y));
-            let x = self.x.from + share * (self.x.to - self.x.from);
+        }
+        for x in self.x.ticks() {
             let (x0, y0) = self.at(x, self.y.from);
             self.text(x0, y0 + 16.0, "middle", &number(x));
         }
@@ -125,5 +137,21 @@ fn number(value: f64) -> String {
         format!("{value:.0}")
     } else {
         format!("{:.3}", value).trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_is_labelled_with_round_numbers() {
+        let ticks =
+            |from, to| Axis { from, to, title: "" }.ticks().into_iter().map(number).collect::<Vec<_>>();
+        assert_eq!(ticks(0.0, 1.0), ["0", "0.25", "0.5", "0.75", "1"]);
+        assert_eq!(ticks(-1.0, 1.0), ["-1", "-0.5", "0", "0.5", "1"]);
+        assert_eq!(ticks(0.0, 34.532), ["0", "10", "20", "30"]);
+        assert_eq!(ticks(0.0, 921.0), ["0", "250", "500", "750"]);
+        assert_eq!(ticks(0.0, 0.934), ["0", "0.25", "0.5", "0.75"]);
     }
 }
