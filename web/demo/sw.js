@@ -43,7 +43,10 @@ async function kept(key, request) {
 }
 
 // The page and the scripts of its workers must all say so.
-function isolated({ body, status, statusText, headers }) {
+function isolated(response) {
+  // A redirect of the host's is the browser's to follow.
+  if (!response.ok) return response;
+  const { body, status, statusText, headers } = response;
   const isolating = new Headers(headers);
   isolating.set("cross-origin-opener-policy", "same-origin");
   isolating.set("cross-origin-embedder-policy", "require-corp");

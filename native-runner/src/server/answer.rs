@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response as HttpResponse};
-use crossrank::{CancelToken, Error, Job, PairScore, Request, Response, ScoreOptions, Usage};
+use crossrank::{CancelToken, Job, PairScore, Request, Response, ScoreOptions, Usage};
 use serde_json::{Value, json};
 
 use super::Server;
@@ -138,7 +138,7 @@ fn body(
 fn number(score: f64) -> Result<f64, Failure> {
     match score.is_finite() {
         true => Ok(score),
-        false => Err(Error::Internal { problem: format!("the model gave the score {score}") }.into()),
+        false => Err(Failure::bug(&format_args!("the model gave the score {score}"))),
     }
 }
 

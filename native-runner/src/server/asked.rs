@@ -13,7 +13,6 @@ use tokio::task::spawn_blocking;
 
 use super::Server;
 use super::body::{Asked, Dialect, Pairs, RerankBody, ScoreBody, parse};
-use super::engine::bug;
 use super::failure::Failure;
 
 /// Bytes that are parsed where connections are served; more would keep these waiting.
@@ -71,7 +70,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<Arc<Server>> for Parsed<T
         let json = read(body, limits.max_body_bytes, limits.read_seconds).await?;
         let bytes = json.len();
         let body = match bytes > PARSED_IN_PLACE {
-            true => spawn_blocking(move || parse(&json)).await.map_err(|panic| bug(&panic))?,
+            true => spawn_blocking(move || parse(&json)).await.map_err(|panic| Failure::bug(&panic))?,
             false => parse(&json),
         };
         let body = body.map_err(|problem| Failure::Body { problem })?;

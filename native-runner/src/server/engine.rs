@@ -103,10 +103,10 @@ impl Engine {
             while tokenizing.install(|| job.tokenize_next(&reranker))? {}
             accept(&job).map(|()| job)
         });
-        let job = made.await.map_err(|panic| bug(&panic))??;
+        let job = made.await.map_err(|panic| Failure::bug(&panic))??;
         let (done, finished) = oneshot::channel();
-        self.queue.send(Waiting { job, done }).map_err(|gone| bug(&gone))?;
-        Ok(finished.await.map_err(|gone| bug(&gone))??)
+        self.queue.send(Waiting { job, done }).map_err(|gone| Failure::bug(&gone))?;
+        Ok(finished.await.map_err(|gone| Failure::bug(&gone))??)
     }
 
     fn take_place(&self, tokens: usize) -> Result<Place, Failure> {
@@ -148,8 +148,4 @@ fn run(reranker: &Reranker, queue: &mpsc::Receiver<Waiting>) {
             let _ = done.send(job);
         }
     }
-}
-
-pub(super) fn bug(problem: &dyn std::fmt::Display) -> Failure {
-    Failure::Engine(Error::Internal { problem: problem.to_string() })
 }

@@ -50,6 +50,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// What cannot happen unless this program has a bug.
+    pub(crate) fn bug(problem: &dyn std::fmt::Display) -> Self {
+        Self::Engine(crossrank::Error::Internal { problem: problem.to_string() })
+    }
+
     /// The code, of the same table as the exit statuses of the command line.
     pub(crate) fn code(&self) -> &'static str {
         match self {

@@ -34,10 +34,7 @@ impl Server {
     pub(crate) fn live(&self) -> Result<Json<Value>, Failure> {
         match self.loaded().iter().find(|engine| !engine.is_alive()) {
             None => Ok(Json(json!({ "status": "ok" }))),
-            Some(engine) => {
-                let problem = format!("the thread of {} has ended", engine.name());
-                Err(crossrank::Error::Internal { problem }.into())
-            }
+            Some(engine) => Err(Failure::bug(&format_args!("the thread of {} has ended", engine.name()))),
         }
     }
 

@@ -47,11 +47,11 @@ const settings = {
   server,
   rounds: mostRounds,
   models: models.map((name) => {
-    const { documents, rounds, ...model } = MODELS[name];
+    const model = MODELS[name];
     return {
       name,
-      documents: Math.min(documents, mostDocuments),
-      rounds: Math.min(rounds, mostRounds),
+      documents: Math.min(model.documents, mostDocuments),
+      rounds: Math.min(model.rounds, mostRounds),
       dtypes: model.dtypes.filter((dtype) => dtypes.includes(dtype)),
     };
   }),

@@ -15,26 +15,29 @@ export const MODELS_FOLDER = process.env.CROSSRANK_BENCH_CACHE ?? join(tmpdir(),
 export function makeModel(name) {
   const folder = join(MODELS_FOLDER, name);
   const version = createHash("sha256").update(SOURCES.map((file) => readFileSync(file)).join()).digest("hex");
-  const mark = join(folder, "made-by");
-  if (existsSync(mark) && readFileSync(mark, "utf8") === version) return folder;
-  console.error(`making the model ${name} in ${folder}`);
-  mkdirSync(folder, { recursive: true });
-  run(python(), [SOURCES[0], name, folder]);
-  writeFileSync(mark, version);
+  once(join(folder, "made-by"), version, () => {
+    console.error(`making the model ${name} in ${folder}`);
+    mkdirSync(folder, { recursive: true });
+    run(python(), [SOURCES[0], name, folder]);
+  });
   return folder;
+}
+
+/** Does `make` unless the file `mark` says that it was done in this version. */
+function once(mark, version, make) {
+  if (existsSync(mark) && readFileSync(mark, "utf8") === version) return;
+  make();
+  writeFileSync(mark, version);
 }
 
 /** An interpreter with numpy, onnx and onnxruntime: $CROSSRANK_PYTHON, or one of an environment that is made here. */
 function python() {
   if (process.env.CROSSRANK_PYTHON) return process.env.CROSSRANK_PYTHON;
   const environment = join(MODELS_FOLDER, "python");
-  const mark = join(environment, "made-of");
-  const packages = readFileSync(here("requirements.txt"), "utf8");
-  if (!existsSync(mark) || readFileSync(mark, "utf8") !== packages) {
+  once(join(environment, "made-of"), readFileSync(here("requirements.txt"), "utf8"), () => {
     run("python3", ["-m", "venv", environment]);
     run(join(environment, "bin/pip"), ["install", "-q", "-r", here("requirements.txt")]);
-    writeFileSync(mark, packages);
-  }
+  });
   return join(environment, "bin/python");
 }
 
