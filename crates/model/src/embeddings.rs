@@ -42,7 +42,8 @@ impl PackedPairs {
         self.ids.len()
     }
 
-    pub(crate) fn segments(&self) -> Segments {
+    /// Their lengths, as the rows of a layer lie.
+    pub fn segments(&self) -> Segments {
         Segments::new(self.lengths.clone())
     }
 

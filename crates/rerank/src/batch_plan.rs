@@ -36,15 +36,15 @@ impl Lane {
         self.waiting.front().map(|(_, tokens)| *tokens)
     }
 
-    fn pop(&mut self) -> Option<(usize, usize)> {
+    fn pop(&mut self) -> Option<usize> {
         let (pair, tokens) = self.waiting.pop_front()?;
         self.tokens -= tokens;
         self.credit -= tokens;
-        Some((pair, tokens))
+        Some(pair)
     }
 }
 
-/// The next pass, as (lane, pair), longest pair first; empty when nothing waits.
+/// The next pass, as (lane, pair); empty when nothing waits.
 ///
 /// Lanes take turns by deficit round robin (Shreedhar and Varghese, SIGCOMM 1995): each gets an equal share
 /// of tokens, whatever the length of its pairs. Passes over what waits are about equally large, of `target_tokens`
@@ -67,7 +67,7 @@ pub(crate) fn next_pass(
                     break;
                 }
                 planned += tokens;
-                pass.extend(lane.pop().map(|(pair, tokens)| (*turn, pair, tokens)));
+                pass.extend(lane.pop().map(|pair| (*turn, pair)));
             }
             next => {
                 lane.credit = TURN_TOKENS + if next.is_some() { lane.credit } else { 0 };
@@ -75,22 +75,7 @@ pub(crate) fn next_pass(
             }
         }
     }
-    pass.sort_by_key(|(_, _, tokens)| std::cmp::Reverse(*tokens));
-    pass.into_iter().map(|(lane, pair, _)| (lane, pair)).collect()
-}
-
-/// `batch` in at most `parts` runs of about equally many tokens, none empty.
-pub(crate) fn cut<T>(batch: &[T], tokens: impl Fn(&T) -> usize, parts: usize) -> Vec<&[T]> {
-    let total: usize = batch.iter().map(&tokens).sum();
-    let (mut cut, mut start, mut planned) = (Vec::new(), 0, 0);
-    for (place, pair) in batch.iter().enumerate() {
-        planned += tokens(pair);
-        if planned >= total * (cut.len() + 1) / parts {
-            cut.push(&batch[start..=place]);
-            start = place + 1;
-        }
-    }
-    cut
+    pass
 }
 
 #[cfg(test)]
@@ -163,19 +148,6 @@ mod tests {
                     prop_assert!(*got <= bound, "request {lane} got {got}, another {least:?}");
                 }
             }
-        }
-
-        #[test]
-        fn parts_are_whole_and_about_equal(
-            lengths in prop::collection::vec(1usize..513, 1..100),
-            parts in 1usize..20,
-        ) {
-            let cut = cut(&lengths, |tokens| *tokens, parts);
-            prop_assert_eq!(cut.concat(), lengths.clone());
-            prop_assert!(cut.len() <= parts && cut.iter().all(|part| !part.is_empty()));
-            let longest = lengths.iter().max().unwrap();
-            let most = lengths.iter().sum::<usize>() / parts + longest + 1;
-            prop_assert!(cut.iter().all(|part| part.iter().sum::<usize>() <= most));
         }
     }
 

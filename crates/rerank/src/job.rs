@@ -32,8 +32,6 @@ pub struct Job {
     pub(crate) error: Option<Error>,
     usage: Usage,
     tokenizing: Duration,
-    /// Rows that the model was given to compute for its tokens.
-    rows: f64,
 }
 
 /// What pairs are read from.
@@ -99,7 +97,6 @@ impl Job {
             error: None,
             usage: Usage::default(),
             tokenizing: started.elapsed(),
-            rows: 0.0,
         }
     }
 
@@ -151,7 +148,6 @@ impl Job {
     pub fn usage(&self) -> Usage {
         Usage {
             search_units: self.documents().map_or(0, Documents::search_units),
-            padding: (self.rows - self.usage.tokens as f64) / self.rows.max(1.0),
             tokenize_ms: milliseconds(self.tokenizing),
             elapsed_ms: milliseconds(self.started.elapsed()),
             ..self.usage.clone()
@@ -184,13 +180,11 @@ impl Job {
         &self.pairs[pair]
     }
 
-    /// Takes a logit of a pass, and the rows that were computed for a token of it.
-    pub(crate) fn score(&mut self, pair: usize, logit: f32, rows_per_token: f64) {
-        let tokens = self.pairs[pair].ids.len();
+    /// Takes a logit of a pass.
+    pub(crate) fn score(&mut self, pair: usize, logit: f32) {
         self.logits[pair] = Some(logit);
         self.usage.pairs += 1;
-        self.usage.tokens += tokens;
-        self.rows += tokens as f64 * rows_per_token;
+        self.usage.tokens += self.pairs[pair].ids.len();
     }
 
     /// Counts a pass that it had a part in.

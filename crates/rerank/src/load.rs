@@ -14,7 +14,7 @@ use crate::budget::{Budget, DEFAULT_BYTES, can_allocate, weight_bytes};
 use crate::description::Description;
 use crate::device::{DeviceInfo, DeviceKind, OpenDevice};
 use crate::guard::caught;
-use crate::run::{GPU_PASS_TOKENS, is_out_of_memory};
+use crate::run::{PASS_TOKENS, is_out_of_memory};
 use crate::{DeviceChoice, Error, Languages, ModelSummary, Reranker};
 
 /// What a model consists of: `config.json`, `tokenizer.json` and safetensors, or one GGUF file.
@@ -215,7 +215,7 @@ fn precision(device: &DeviceInfo, options: &LoadOptions) -> Result<Option<Precis
 
 /// Has a GPU's driver compile what a long pass and a short one run, so that the first request need not wait for it.
 async fn warm_up(model: &CrossEncoder, max_tokens: usize) -> Result<(), ModelError> {
-    for tokens in [GPU_PASS_TOKENS, 16] {
+    for tokens in [PASS_TOKENS, 16] {
         let length = tokens.min(max_tokens);
         let mut pairs = PackedPairs::default();
         (0..tokens / length).for_each(|_| pairs.push(&vec![0; length], &vec![0; length]));

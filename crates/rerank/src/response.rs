@@ -126,8 +126,6 @@ pub struct Usage {
     pub pairs: usize,
     /// Forward passes.
     pub batches: usize,
-    /// Token slots computed for nothing, as a share of all.
-    pub padding: f64,
     /// Cohere's billing unit: a query with up to 100 documents of up to 500 tokens.
     pub search_units: usize,
     /// Milliseconds of turning text into tokens.

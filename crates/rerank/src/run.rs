@@ -1,24 +1,21 @@
 //! The loop: requests share forward passes. Between two passes, and only there, cancelling, deadlines and
 //! new requests are looked at.
 
-use crossrank_model::{ModelError, PackedPairs, Segments};
+use crossrank_model::{ModelError, PackedPairs};
 use crossrank_tokenizer::PairIds;
-use rayon::prelude::*;
 use tracing::{Instrument, trace_span};
 use web_time::Instant;
 
-use crate::batch_plan::{Lane, cut, next_pass};
+use crate::batch_plan::{Lane, next_pass};
 use crate::budget::{can_allocate, pass_bytes};
 use crate::device::DeviceKind;
 use crate::guard::caught;
 use crate::{Error, Job, Reranker};
 
-/// Tokens of a forward pass aimed at: enough to keep a device busy, few enough to stop soon. A processor is kept
-/// busy by less than a GPU, and one thread of WebAssembly by even less.
-const CPU_PASS_TOKENS: usize = if cfg!(target_family = "wasm") { 512 } else { 1024 };
-pub(crate) const GPU_PASS_TOKENS: usize = 2048;
-/// Tokens of a part of a pass at least: fewer do not keep a thread's matrix products busy.
-const SHARD_TOKENS: usize = 256;
+/// Tokens of a forward pass aimed at: enough to keep a device busy, few enough to stop soon.
+pub(crate) const PASS_TOKENS: usize = 2048;
+/// What keeps one thread of a processor busy; more of it only leaves the cache.
+const THREAD_TOKENS: usize = 512;
 
 /// Runs any number of jobs, each with the caller's `ticket`, in forward passes that they share.
 ///
@@ -58,8 +55,8 @@ impl<'a, T> Scheduler<'a, T> {
         let mut finished = self.take_finished();
         let mut lanes: Vec<&mut Lane> = self.jobs.iter_mut().map(|(job, _)| &mut job.lane).collect();
         let is_cpu = self.reranker.summary.device.kind == DeviceKind::Cpu;
-        let target_tokens = if is_cpu { CPU_PASS_TOKENS } else { GPU_PASS_TOKENS };
-        let pass = next_pass(&mut lanes, &mut self.turn, target_tokens);
+        let busy = if is_cpu { THREAD_TOKENS * rayon::current_num_threads() } else { PASS_TOKENS };
+        let pass = next_pass(&mut lanes, &mut self.turn, busy.min(PASS_TOKENS));
         drop(plan);
         if !pass.is_empty() {
             let span = trace_span!("pass", pairs = pass.len());
@@ -111,7 +108,7 @@ impl<'a, T> Scheduler<'a, T> {
 
     fn take_logits(&mut self, part: &[(usize, usize)], forward: &Forward) {
         for (&(job, pair), &logit) in part.iter().zip(&forward.logits) {
-            self.jobs[job].0.score(pair, logit, forward.rows_per_token);
+            self.jobs[job].0.score(pair, logit);
         }
         let mut jobs: Vec<usize> = part.iter().map(|(job, _)| *job).collect();
         jobs.sort_unstable();
@@ -124,59 +121,30 @@ impl<'a, T> Scheduler<'a, T> {
 struct Forward {
     logits: Vec<f32>,
     elapsed: std::time::Duration,
-    /// Rows that the model was given to compute for a token: more than 1 where it pads.
-    rows_per_token: f64,
 }
 
 impl Reranker {
     /// One forward pass, which must fit the budget.
     async fn forward(&self, pairs: &[&PairIds]) -> Result<Forward, Error> {
-        let (shards, needed) = self.shards(pairs);
-        if !(shards.iter().all(|shard| self.budget.fits(&self.summary.config, &segments(shard)))
-            && can_allocate(needed))
-        {
-            return Err(Error::OutOfMemory { tokens: tokens(pairs), needed, available: self.budget.bytes });
+        let packed = packed(pairs);
+        let (segments, config) = (packed.segments(), &self.summary.config);
+        let needed = pass_bytes(config, &segments);
+        if !(self.budget.fits(config, &segments) && can_allocate(needed)) {
+            let (tokens, available) = (packed.tokens(), self.budget.bytes);
+            return Err(Error::OutOfMemory { tokens, needed, available });
         }
-        let packed: Vec<PackedPairs> = shards.into_iter().map(packed).collect();
         let started = Instant::now();
         let kind = self.summary.device.kind;
-        let forward = |packed| caught(kind, self.model.forward(packed));
-        let logits = if kind == DeviceKind::Cpu {
-            let part = |packed| pollster::block_on(forward(packed));
-            // In rayon's pool, a single part, too: from outside every product would wake its threads anew.
-            rayon::scope(|_| packed.par_iter().map(part).collect::<Result<Vec<_>, _>>())?.concat()
-        } else {
-            forward(&packed[0]).await?
+        let forward = || caught(kind, self.model.forward(&packed));
+        let logits = match kind {
+            // In rayon's pool: from outside every product would wake its threads anew.
+            DeviceKind::Cpu => rayon::scope(|_| pollster::block_on(forward()))?,
+            _ => forward().await?,
         };
-        let (elapsed, tokens) = (started.elapsed(), tokens(pairs) as f64);
-        self.set_rate(tokens / elapsed.as_secs_f64().max(1e-9));
-        let rows: usize = packed.iter().map(PackedPairs::tokens).sum();
-        Ok(Forward { logits, elapsed, rows_per_token: rows as f64 / tokens })
+        let elapsed = started.elapsed();
+        self.set_rate(packed.tokens() as f64 / elapsed.as_secs_f64().max(1e-9));
+        Ok(Forward { logits, elapsed })
     }
-
-    /// A pass cut into parts that run side by side on the CPU, as many as its threads, its tokens and memory
-    /// allow, and the bytes that they need together. On a GPU a pass is one part.
-    fn shards<'p, 'i>(&self, pairs: &'p [&'i PairIds]) -> (Vec<&'p [&'i PairIds]>, u64) {
-        let threads =
-            if self.summary.device.kind == DeviceKind::Cpu { rayon::current_num_threads() } else { 1 };
-        let mut count = threads.min(tokens(pairs) / SHARD_TOKENS).max(1);
-        loop {
-            let shards = cut(pairs, |pair| pair.ids.len(), count);
-            let needed = shards.iter().map(|shard| pass_bytes(&self.summary.config, &segments(shard))).sum();
-            if needed <= self.budget.bytes && can_allocate(needed) || count == 1 {
-                return (shards, needed);
-            }
-            count /= 2;
-        }
-    }
-}
-
-fn tokens(pairs: &[&PairIds]) -> usize {
-    pairs.iter().map(|pair| pair.ids.len()).sum()
-}
-
-fn segments(pairs: &[&PairIds]) -> Segments {
-    Segments::new(pairs.iter().map(|pair| pair.ids.len()).collect())
 }
 
 fn packed(pairs: &[&PairIds]) -> PackedPairs {

@@ -92,7 +92,6 @@ impl Engine {
                     "tokens": usage.tokens,
                     "pairs": usage.pairs,
                     "batches": usage.batches,
-                    "padding": usage.padding,
                     "searchUnits": usage.search_units,
                     "tokenizeMs": usage.tokenize_ms,
                     "computeMs": usage.compute_ms,

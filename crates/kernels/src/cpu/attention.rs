@@ -12,6 +12,9 @@ use super::tile::{pack_rows, panel_columns, tile};
 
 /// Whole panels of queries of every instruction set.
 const PANEL_QUERIES: usize = 32;
+/// Queries of a part at most where threads share the work: fewer and it is more even, more and a segment's keys and
+/// values are packed less often.
+const PART_QUERIES: usize = 128;
 
 /// Each segment attends to itself alone.
 ///
@@ -34,7 +37,10 @@ pub fn attention<'o>(
     }
     let hidden = key_value.len() / rows / 2;
     let first_only = query.len() / hidden != rows;
-    let share = share(rows, PANEL_QUERIES);
+    let mut share = share(rows, PANEL_QUERIES);
+    if share < rows {
+        share = share.min(PART_QUERIES);
+    }
     let (mut query, mut key_value, mut rest) = (query, key_value, &mut *out);
     let mut parts = Vec::new();
     for &length in lengths {

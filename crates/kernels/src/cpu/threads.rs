@@ -1,25 +1,22 @@
-//! Rows of results, computed by all threads where a pass is too small to be cut into pairs.
+//! Rows of results, computed by all threads.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-/// A pass of this many rows is cut into parts for each thread before it comes here.
-const FEW_ROWS: usize = 512;
 /// What the rows of a part are a multiple of: whole tiles of every instruction set.
 const TILE_ROWS: usize = 12;
 
-/// How many of `rows` rows each thread should take, a multiple of `unit`; all of them where others have as much to do.
+/// How many of `rows` rows each thread should take, a multiple of `unit`; all of them if it is alone.
 pub(crate) fn share(rows: usize, unit: usize) -> usize {
     match rayon::current_num_threads() {
         1 => rows,
-        _ if rows >= FEW_ROWS => rows,
         threads => rows.div_ceil(threads).next_multiple_of(unit),
     }
 }
 
-/// Rows of `output_width` made from those of `input`, which are `input_width` wide, on all threads if there are few.
+/// Rows of `output_width` made from those of `input`, which are `input_width` wide, on all threads.
 ///
 /// `work` is given some rows, at most `at_once`: which they are, their input and where to write; it returns what it has
 /// written, which must be all of it. Memory that is cleared first would take up to a twentieth of a pass.
