@@ -16,6 +16,7 @@ mod linear;
 mod rows;
 mod self_attention;
 
+pub use cpu::Bits;
 pub use cpu::instructions;
 pub use device::Device;
 #[cfg(feature = "gpu")]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tracing::trace_span;
 
-use crate::cpu::{self, PackedMatrix};
+use crate::cpu::{self, Bits, PackedMatrix};
 #[cfg(feature = "gpu")]
 use crate::gpu::{Then, Weight};
 #[cfg(feature = "gpu")]
@@ -32,8 +32,10 @@ pub enum Activation {
 pub trait StoredMatrix: Send + Sync {
     /// Columns.
     fn inputs(&self) -> usize;
-    /// All rows in f32.
-    fn multiplied_out(&self) -> Vec<f32>;
+    /// Rows.
+    fn outputs(&self) -> usize;
+    /// Multiplies a row out.
+    fn multiply_out(&self, row: usize, out: &mut [f32]);
 }
 
 /// `x · weightᵀ + bias`
@@ -64,12 +66,19 @@ impl Linear {
         })
     }
 
-    /// A layer on the CPU whose weight is integers, each row with a scale of its own.
-    pub fn from_i8(rows: &[i8], scales: &[f32], bias: Vec<f32>) -> Self {
-        Self(Kind::Packed { weight: PackedMatrix::from_i8(rows, scales), bias })
+    /// A layer on the CPU whose weight `[out, in]` is integers, of which `read` reads a row and the scales of its blocks,
+    /// all of one length.
+    pub fn from_integers(
+        shape: (usize, usize),
+        bits: Bits,
+        read: impl Fn(usize) -> (Vec<i8>, Vec<f32>),
+        bias: Vec<f32>,
+    ) -> Self {
+        Self(Kind::Packed { weight: PackedMatrix::from_integers(shape, bits, read), bias })
     }
 
-    /// As [`Self::from_i8`], and what comes in is rounded to integers as well: several times as fast.
+    /// One whose weight is integers with a scale for each row, and what comes in is rounded to integers as well: several
+    /// times as fast.
     pub fn quantized(rows: &[i8], scales: &[f32], bias: Vec<f32>) -> Self {
         Self(Kind::Packed { weight: PackedMatrix::quantized(rows, scales), bias })
     }
@@ -159,7 +168,8 @@ impl Linear {
         match &self.0 {
             Kind::Packed { weight, bias } => (Cow::Borrowed(weight), bias),
             Kind::Stored { weight, bias } => {
-                (Cow::Owned(PackedMatrix::from_f32(&weight.multiplied_out(), weight.inputs())), bias)
+                let read = |row, out: &mut [f32]| weight.multiply_out(row, out);
+                (Cow::Owned(PackedMatrix::from_rows(weight.outputs(), weight.inputs(), read)), bias)
             }
             #[cfg(feature = "gpu")]
             Kind::Gpu(_) => unreachable!("{MIXED}"),

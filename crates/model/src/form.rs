@@ -1,10 +1,11 @@
 //! The forms in which files store weights.
 
+use crossrank_kernels::Bits;
 use half::{bf16, f16};
 use safetensors::tensor::Dtype;
 
 use crate::Precision;
-use crate::quantized::{Q4_BLOCK, dequantize_q4_row, dequantize_q8_row};
+use crate::quantized::Q4_BLOCK;
 
 /// How the weights of a tensor are stored, under the formats' own names: safetensors' dtypes and ggml's types.
 #[allow(non_camel_case_types)]
@@ -91,12 +92,60 @@ impl Form {
             Form::F32 => each(bytes, out, f32::from_le_bytes),
             Form::F16 => each(bytes, out, |pair| f16::from_le_bytes(pair).to_f32()),
             Form::BF16 => each(bytes, out, |pair| bf16::from_le_bytes(pair).to_f32()),
-            Form::I8 => dequantize_q8_row(bytes, scales[0], out),
-            Form::U8 => dequantize_q4_row(bytes, scales, out),
-            Form::Q8_0 => blocks(bytes, out, 32, decode_q8_0),
-            Form::Q4_0 => blocks(bytes, out, 32, decode_q4_0),
-            Form::Q6_K => blocks(bytes, out, 256, decode_q6_k),
+            Form::Q6_K => {
+                for (block, out) in bytes.as_chunks().0.iter().zip(out.chunks_exact_mut(256)) {
+                    decode_q6_k(block, out);
+                }
+            }
+            Form::I8 | Form::U8 | Form::Q8_0 | Form::Q4_0 => {
+                let (integers, scales) = self.integers(bytes, scales);
+                let block = integers.len() / scales.len();
+                let blocks = integers.chunks_exact(block).zip(out.chunks_exact_mut(block)).zip(scales);
+                for ((integers, out), scale) in blocks {
+                    out.iter_mut().zip(integers).for_each(|(out, &value)| *out = f32::from(value) * scale);
+                }
+            }
             Form::Other(_) => {}
+        }
+    }
+
+    /// What an integer takes; `None` where weights are not an integer times the scale of its block.
+    pub(crate) fn bits(self) -> Option<Bits> {
+        match self {
+            Form::I8 | Form::Q8_0 => Some(Bits::Eight),
+            Form::U8 | Form::Q4_0 => Some(Bits::Four),
+            _ => None,
+        }
+    }
+
+    /// The integers of a row that [`Self::bits`] tells of, and the scales of its blocks; `scales` are those of another
+    /// tensor.
+    pub(crate) fn integers(self, bytes: &[u8], scales: &[f32]) -> (Vec<i8>, Vec<f32>) {
+        let scale = |block: &[u8]| scale(block, 0);
+        match self {
+            // ggml's `block_q8_0`: the scale, then 32 i8.
+            Form::Q8_0 => {
+                let blocks = bytes.as_chunks::<34>().0.iter();
+                let integers = blocks.clone().flat_map(|block| &block[2..]).map(|&byte| byte as i8);
+                (integers.collect(), blocks.map(|block| scale(block)).collect())
+            }
+            // ggml's `block_q4_0`: the scale, then 16 bytes, whose low halves are the first 16 weights.
+            Form::Q4_0 => {
+                let blocks = bytes.as_chunks::<18>().0.iter();
+                let integers = blocks.clone().flat_map(|block| {
+                    let bytes = block[2..].iter();
+                    bytes.clone().map(|byte| byte & 15).chain(bytes.map(|byte| byte >> 4))
+                });
+                (
+                    integers.map(|nibble| nibble as i8 - 8).collect(),
+                    blocks.map(|block| scale(block)).collect(),
+                )
+            }
+            Form::U8 => {
+                let nibbles = bytes.iter().flat_map(|byte| [byte & 15, byte >> 4]);
+                (nibbles.map(|nibble| nibble as i8 - 8).collect(), scales.to_vec())
+            }
+            _ => (bytes.iter().map(|&byte| byte as i8).collect(), scales.to_vec()),
         }
     }
 
@@ -118,31 +167,8 @@ fn each<const N: usize>(bytes: &[u8], out: &mut [f32], value: impl Fn([u8; N]) -
     }
 }
 
-fn blocks<const N: usize>(bytes: &[u8], out: &mut [f32], weights: usize, decode: fn(&[u8; N], &mut [f32])) {
-    for (block, values) in bytes.as_chunks::<N>().0.iter().zip(out.chunks_exact_mut(weights)) {
-        decode(block, values);
-    }
-}
-
 fn scale(block: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
-}
-
-/// ggml's `block_q8_0`: the scale, then 32 i8.
-fn decode_q8_0(block: &[u8; 34], values: &mut [f32]) {
-    let scale = scale(block, 0);
-    for (value, &byte) in values.iter_mut().zip(&block[2..]) {
-        *value = f32::from(byte as i8) * scale;
-    }
-}
-
-/// ggml's `block_q4_0`: the scale, then 16 bytes, whose low halves are the first 16 weights.
-fn decode_q4_0(block: &[u8; 18], values: &mut [f32]) {
-    let scale = scale(block, 0);
-    let (low, high) = values.split_at_mut(16);
-    for ((low, high), &byte) in low.iter_mut().zip(high).zip(&block[2..]) {
-        (*low, *high) = ((f32::from(byte & 15) - 8.0) * scale, (f32::from(byte >> 4) - 8.0) * scale);
-    }
 }
 
 /// ggml's `block_q6_K`: the lower 4 bits of all weights, their upper 2, a scale for each 16, and the scale

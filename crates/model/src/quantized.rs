@@ -90,27 +90,11 @@ pub(crate) fn fake_quantize_row(precision: Precision, row: &mut [f32]) {
         Precision::Q4 if row.len().is_multiple_of(Q4_BLOCK) => {
             for block in row.chunks_exact_mut(Q4_BLOCK) {
                 let scale = q4_scale(block);
-                block
-                    .iter_mut()
-                    .for_each(|value| *value = q4_weight(q4_nibble(*value, scale), scale.to_f32()));
+                let weight = |value| (f32::from(q4_nibble(value, scale)) - 8.0) * scale.to_f32();
+                block.iter_mut().for_each(|value| *value = weight(*value));
             }
         }
         Precision::F32 | Precision::Q4 => {}
-    }
-}
-
-pub(crate) fn dequantize_q8_row(bytes: &[u8], scale: f32, out: &mut [f32]) {
-    for (value, &byte) in out.iter_mut().zip(bytes) {
-        *value = f32::from(byte as i8) * scale;
-    }
-}
-
-pub(crate) fn dequantize_q4_row(bytes: &[u8], scales: &[f32], out: &mut [f32]) {
-    let blocks = out.chunks_exact_mut(Q4_BLOCK).zip(bytes.chunks_exact(Q4_BLOCK / 2)).zip(scales);
-    for ((block, bytes), &scale) in blocks {
-        for (pair, &byte) in block.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-            *pair = [q4_weight(byte & 15, scale), q4_weight(byte >> 4, scale)];
-        }
     }
 }
 
@@ -134,13 +118,10 @@ fn q4_nibble(value: f32, scale: f16) -> u8 {
     if scale == 0.0 { 8 } else { ((value / scale).round_ties_even() + 8.0).clamp(0.0, 15.0) as u8 }
 }
 
-fn q4_weight(nibble: u8, scale: f32) -> f32 {
-    (f32::from(nibble) - 8.0) * scale
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::form::Form;
     use proptest::prelude::*;
 
     proptest! {
@@ -148,7 +129,7 @@ mod tests {
         fn q8_is_within_half_a_step(row in prop::collection::vec(-4.0f32..4.0, 96)) {
             let quantized = quantize_q8(&row, 96);
             let mut back = vec![0.0; 96];
-            dequantize_q8_row(&quantized.values, quantized.scales[0], &mut back);
+            Form::I8.decode(&quantized.values, &quantized.scales, &mut back);
             for (value, back) in row.iter().zip(&back) {
                 // Half a step, and a little for the division's rounding.
                 prop_assert!((value - back).abs() <= quantized.scales[0] * 0.5001 + 1e-9);
@@ -160,7 +141,7 @@ mod tests {
             let quantized = quantize_q4(&row);
             let scales: Vec<f32> = quantized.scales.iter().map(|scale| scale.to_f32()).collect();
             let mut back = vec![0.0; 64];
-            dequantize_q4_row(&quantized.values, &scales, &mut back);
+            Form::U8.decode(&quantized.values, &scales, &mut back);
             for (index, (value, back)) in row.iter().zip(&back).enumerate() {
                 // One step: the far end of the range has 7 levels where the near end has 8.
                 prop_assert!((value - back).abs() <= scales[index / 32].abs() * 1.01 + 1e-6);
@@ -172,11 +153,11 @@ mod tests {
             let (q8, q4) = (quantize_q8(&row, 64), quantize_q4(&row));
             let scales: Vec<f32> = q4.scales.iter().map(|scale| scale.to_f32()).collect();
             let (mut stored, mut fake) = (vec![0.0; 64], row.clone());
-            dequantize_q8_row(&q8.values, q8.scales[0], &mut stored);
+            Form::I8.decode(&q8.values, &q8.scales, &mut stored);
             fake_quantize_row(Precision::Q8, &mut fake);
             prop_assert_eq!(&stored, &fake);
             fake.clone_from(&row);
-            dequantize_q4_row(&q4.values, &scales, &mut stored);
+            Form::U8.decode(&q4.values, &scales, &mut stored);
             fake_quantize_row(Precision::Q4, &mut fake);
             prop_assert_eq!(&stored, &fake);
         }

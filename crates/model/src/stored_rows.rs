@@ -74,19 +74,26 @@ impl StoredRows {
     /// # Errors
     /// [`ModelError::NotFinite`].
     pub(crate) fn decode(&self, row: usize, precision: Precision, out: &mut [f32]) -> Result<(), ModelError> {
-        let stride = self.rows.stride;
-        self.rows.decode(row, &self.bytes[row * stride..(row + 1) * stride], precision, out)
+        self.rows.decode(row, self.row_bytes(row), precision, out)
+    }
+
+    fn row_bytes(&self, row: usize) -> &[u8] {
+        &self.bytes[row * self.rows.stride..(row + 1) * self.rows.stride]
     }
 
     /// The layer whose weight these are: it multiplies integers if asked for, else the floats that they stand for.
     pub(crate) fn into_linear(self, bias: Vec<f32>, integers: bool) -> Linear {
-        if self.form() != Form::I8 {
-            return Linear::from_stored(Box::new(self), bias);
-        }
-        let values: Vec<i8> = self.bytes.iter().map(|&byte| byte as i8).collect();
-        match integers {
-            true => Linear::quantized(&values, &self.rows.scales, bias),
-            false => Linear::from_i8(&values, &self.rows.scales, bias),
+        let shape = (self.rows.count, self.rows.width);
+        match self.form().bits() {
+            None => Linear::from_stored(Box::new(self), bias),
+            Some(_) if integers && self.form() == Form::I8 => {
+                let values: Vec<i8> = self.bytes.iter().map(|&byte| byte as i8).collect();
+                Linear::quantized(&values, &self.rows.scales, bias)
+            }
+            Some(bits) => {
+                let read = |row| self.form().integers(self.row_bytes(row), self.rows.row_scales(row));
+                Linear::from_integers(shape, bits, read, bias)
+            }
         }
     }
 
@@ -110,7 +117,11 @@ impl StoredRows {
             return Ok(self);
         }
         let mut quantized = Self::reserve(&self.rows, Form::I8)?;
-        self.multiplied_out().chunks_exact(self.rows.width).try_for_each(|row| quantized.push(row))?;
+        let mut values = vec![0.0; self.rows.width];
+        for row in 0..self.rows.count {
+            self.multiply_out(row, &mut values);
+            quantized.push(&values)?;
+        }
         Ok(quantized)
     }
 
@@ -125,14 +136,12 @@ impl StoredMatrix for StoredRows {
         self.rows.width
     }
 
-    fn multiplied_out(&self) -> Vec<f32> {
-        let Rows { count, width, stride, .. } = self.rows;
-        let mut values = vec![0.0; count * width];
-        let rows = values.chunks_exact_mut(width).zip(self.bytes.chunks_exact(stride));
-        for (row, (out, bytes)) in rows.enumerate() {
-            self.rows.form.decode(bytes, self.rows.row_scales(row), out);
-        }
-        values
+    fn outputs(&self) -> usize {
+        self.rows.count
+    }
+
+    fn multiply_out(&self, row: usize, out: &mut [f32]) {
+        self.rows.form.decode(self.row_bytes(row), self.rows.row_scales(row), out);
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::mem::MaybeUninit;
 
+use rayon::prelude::*;
+
 use super::aligned::Aligned;
+use super::integers::{Bits, IntegerPanels};
 use super::output::{Output, Part};
 use super::quantized::{QuantizedPanels, QuantizedProduct};
 use super::simd::{Kernel, Simd, run};
@@ -27,37 +30,49 @@ pub struct PackedMatrix {
 #[derive(Debug, Clone)]
 enum Values {
     F32(Aligned),
-    /// Integers and one scale a column, which are multiplied out panel by panel.
-    I8 {
-        values: Vec<i8>,
-        scales: Vec<f32>,
-    },
-    /// The same, multiplied as integers.
+    /// Integers that are multiplied out panel by panel.
+    Integers(IntegerPanels),
+    /// Integers that are multiplied as such.
     Quantized(QuantizedPanels),
 }
 
 impl PackedMatrix {
     /// A weight `[outputs, inputs]`, row by row.
     pub fn from_f32(rows: &[f32], inputs: usize) -> Self {
-        let (columns, outputs) = (run(PanelColumns), rows.len() / inputs);
+        Self::from_rows(rows.len() / inputs, inputs, |row, out| {
+            out.copy_from_slice(&rows[row * inputs..(row + 1) * inputs]);
+        })
+    }
+
+    /// A weight `[outputs, inputs]` of which `read` reads a row; all threads do.
+    pub fn from_rows(outputs: usize, inputs: usize, read: impl Fn(usize, &mut [f32]) + Sync) -> Self {
+        let columns = run(PanelColumns);
         let mut values = Aligned::zeros(outputs.next_multiple_of(columns) * inputs);
-        fill_panels(rows, inputs, &mut values, columns);
+        let panels = values.par_chunks_exact_mut(columns * inputs).enumerate();
+        panels.for_each(|(index, panel)| {
+            let rows = index * columns..outputs.min((index + 1) * columns);
+            let mut floats = vec![0.0; rows.len() * inputs];
+            rows.zip(floats.chunks_exact_mut(inputs)).for_each(|(row, out)| read(row, out));
+            for (input, values) in panel.chunks_exact_mut(columns).enumerate() {
+                let rows = floats.chunks_exact(inputs);
+                values.iter_mut().zip(rows).for_each(|(value, row)| *value = row[input]);
+            }
+        });
         Self { values: Values::F32(values), inputs, outputs }
     }
 
-    /// A weight `[outputs, inputs]` of integers, with a scale for each of its rows; the product is the one with
-    /// the floats that they stand for.
-    pub fn from_i8(rows: &[i8], scales: &[f32]) -> Self {
-        let (columns, outputs) = (run(PanelColumns), scales.len());
-        let inputs = rows.len() / outputs;
-        let mut scales = scales.to_vec();
-        scales.resize(outputs.next_multiple_of(columns), 0.0);
-        let mut values = vec![0; scales.len() * inputs];
-        fill_panels(rows, inputs, &mut values, columns);
-        Self { values: Values::I8 { values, scales }, inputs, outputs }
+    /// A weight `[outputs, inputs]` of integers, of which `read` reads a row and the scales of its blocks, which are of
+    /// one length; the product is the one with the floats that they stand for.
+    pub fn from_integers(
+        (outputs, inputs): (usize, usize),
+        bits: Bits,
+        read: impl Fn(usize) -> (Vec<i8>, Vec<f32>),
+    ) -> Self {
+        let panels = IntegerPanels::new((outputs, inputs), bits, read, run(PanelColumns));
+        Self { values: Values::Integers(panels), inputs, outputs }
     }
 
-    /// As [`Self::from_i8`], but what it is multiplied with is rounded to integers as well.
+    /// A weight of integers with a scale for each row; what it is multiplied with is rounded to integers as well.
     pub fn quantized(rows: &[i8], scales: &[f32]) -> Self {
         let panels = QuantizedPanels::new(rows, scales, run(PanelColumns));
         Self { values: Values::Quantized(panels), inputs: rows.len() / scales.len(), outputs: scales.len() }
@@ -71,18 +86,6 @@ impl PackedMatrix {
     /// Columns of what it is multiplied with.
     pub fn inputs(&self) -> usize {
         self.inputs
-    }
-}
-
-/// Turns rows into the columns of panels.
-fn fill_panels<T: Copy>(rows: &[T], inputs: usize, panels: &mut [T], columns: usize) {
-    let size = columns * inputs;
-    for (rows, panel) in rows.chunks(size).zip(panels.chunks_exact_mut(size)) {
-        for (input, values) in panel.chunks_exact_mut(columns).enumerate() {
-            for (value, row) in values.iter_mut().zip(rows.chunks_exact(inputs)) {
-                *value = row[input];
-            }
-        }
     }
 }
 
@@ -165,20 +168,12 @@ impl PackedMatrix {
         range: std::ops::Range<usize>,
         scratch: &mut Aligned,
     ) -> *const f32 {
-        let columns = panel_columns::<S>();
-        let at = first_column * self.inputs + range.start * columns;
-        let (values, scales) = match &self.values {
-            Values::F32(values) => return values[at..].as_ptr(),
-            Values::I8 { values, scales } => (values, &scales[first_column..]),
-            Values::Quantized(_) => unreachable!("it has a product of its own"),
-        };
-        unsafe {
-            let scales = [S::load(scales.as_ptr()), S::load(scales.as_ptr().add(S::LANES))];
-            let values = values[at..at + range.len() * columns].as_ptr();
-            for (vector, start) in (0..range.len() * columns).step_by(S::LANES).enumerate() {
-                let value = S::mul(S::load_i8(values.add(start)), scales[vector % 2]);
-                S::store(value, scratch.as_mut_ptr().add(start));
+        match &self.values {
+            Values::F32(values) => {
+                return values[first_column * self.inputs + range.start * panel_columns::<S>()..].as_ptr();
             }
+            Values::Integers(panels) => unsafe { panels.multiply_out::<S>(first_column, range, scratch) },
+            Values::Quantized(_) => unreachable!("it has a product of its own"),
         }
         scratch.as_ptr()
     }

@@ -2,6 +2,7 @@
 
 mod aligned;
 mod attention;
+mod integers;
 mod linear;
 mod math;
 mod norm;
@@ -18,6 +19,7 @@ mod wasm;
 mod x86;
 
 pub use attention::attention;
+pub use integers::Bits;
 pub use linear::{PackedMatrix, linear};
 pub use norm::add_norm;
 pub use threads::{side_by_side, written};

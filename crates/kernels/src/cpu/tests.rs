@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{PackedMatrix, add_norm, written};
+use super::{Bits, PackedMatrix, add_norm, written};
 use crate::Activation;
 
 #[cfg(target_arch = "x86_64")]
@@ -70,8 +70,9 @@ proptest! {
         let weight: Vec<f32> =
             integers.chunks(inputs).zip(&scales).flat_map(|(row, &scale)| row.iter().map(move |&w| f32::from(w) * scale)).collect();
         let expected = product(&x, &weight, &bias, inputs);
+        let one_scale = |row: usize| (integers[row * inputs..(row + 1) * inputs].to_vec(), vec![scales[row]]);
         at_every_level(|| {
-            for packed in [PackedMatrix::from_f32(&weight, inputs), PackedMatrix::from_i8(&integers, &scales)] {
+            for packed in [PackedMatrix::from_f32(&weight, inputs), PackedMatrix::from_integers((outputs, inputs), Bits::Eight, one_scale)] {
                 let found = linear(&x, &packed, &bias, Activation::None);
                 // Rounding of 600 products of magnitude 1.
                 assert_close(&found, &expected, 1e-5);
@@ -80,6 +81,27 @@ proptest! {
                 assert_close(&found, &activated, 1e-5);
             }
         });
+    }
+
+    #[test]
+    fn integers_in_blocks_are_those_that_were_packed(rows in 1usize..20, blocks in 1usize..20, outputs in 1usize..80, seed: u32) {
+        let inputs = 32 * blocks;
+        let (x, bias) = (matrix(rows * inputs, seed), matrix(outputs, seed ^ 1));
+        let scales = matrix(outputs * blocks, seed ^ 2);
+        for (bits, most) in [(Bits::Four, 7.99), (Bits::Eight, 127.0)] {
+            let integers: Vec<i8> = matrix(outputs * inputs, !seed).iter().map(|value| (value * most).floor() as i8).collect();
+            let weight: Vec<f32> =
+                integers.chunks(32).zip(&scales).flat_map(|(block, &scale)| block.iter().map(move |&w| f32::from(w) * scale)).collect();
+            let expected = product(&x, &weight, &bias, inputs);
+            let read = |row: usize| {
+                (integers[row * inputs..(row + 1) * inputs].to_vec(), scales[row * blocks..(row + 1) * blocks].to_vec())
+            };
+            at_every_level(|| {
+                let packed = PackedMatrix::from_integers((outputs, inputs), bits, read);
+                // Rounding of 640 products of magnitude 128.
+                assert_close(&linear(&x, &packed, &bias, Activation::None), &expected, 1e-3);
+            });
+        }
     }
 
     #[test]
