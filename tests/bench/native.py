@@ -190,7 +190,7 @@ def main():
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     config = json.loads((arguments.model / "config.json").read_text())
-    most = config["max_position_embeddings"] - (2 if "roberta" in config["model_type"] else 0)
+    most = config["max_position_embeddings"] - (2 if "Roberta" in config["architectures"][0] else 0)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     machine = {"processor": processor_name(), "cores": os.cpu_count(), "onnxruntime": onnxruntime.__version__, "commit": commit}
     print(f"{machine['processor']}, {machine['cores']} cores; ONNX Runtime {machine['onnxruntime']}; commit {commit}; {arguments.model.name}\n")

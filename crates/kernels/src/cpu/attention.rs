@@ -7,14 +7,8 @@ use rayon::prelude::*;
 use super::aligned::Aligned;
 use super::math::exp;
 use super::simd::{Kernel, Simd, run};
-use super::threads::{assume_written, share};
+use super::threads::assume_written;
 use super::tile::{pack_rows, panel_columns, tile};
-
-/// Whole panels of queries of every instruction set.
-const PANEL_QUERIES: usize = 32;
-/// Queries of a part at most where threads share the work: fewer and it is more even, more and a segment's keys and
-/// values are packed less often.
-const PART_QUERIES: usize = 128;
 
 /// Each segment attends to itself alone.
 ///
@@ -37,45 +31,46 @@ pub fn attention<'o>(
     }
     let hidden = key_value.len() / rows / 2;
     let first_only = query.len() / hidden != rows;
-    let mut share = share(rows, PANEL_QUERIES);
-    if share < rows {
-        share = share.min(PART_QUERIES);
-    }
     let (mut query, mut key_value, mut rest) = (query, key_value, &mut *out);
-    let mut parts = Vec::new();
+    let mut parts = Vec::with_capacity(lengths.len() * heads);
     for &length in lengths {
-        let (own, key_values);
-        (key_values, key_value) = key_value.split_at(length * 2 * hidden);
+        let (own, own_key_value, own_out);
+        (own_key_value, key_value) = key_value.split_at(length * 2 * hidden);
         (own, query) = query.split_at(if first_only { hidden } else { length * hidden });
-        let own_out;
         (own_out, rest) = rest.split_at_mut(own.len());
-        let queries = own.chunks(share * hidden).zip(own_out.chunks_mut(share * hidden));
-        parts.extend(queries.map(|(query, out)| Attention {
-            query,
-            key_value: key_values,
-            heads,
-            hidden,
-            out,
-        }));
+        let out = own_out.as_mut_ptr().cast::<f32>();
+        let (step, head_dim) = (hidden, hidden / heads);
+        let head =
+            |head| Head { query: own, key_value: own_key_value, step, first: head * head_dim, head_dim, out };
+        parts.extend((0..heads).map(head));
     }
-    match share >= rows {
-        true => parts.into_iter().for_each(run),
-        false => parts.into_par_iter().for_each(run),
-    }
+    parts.into_par_iter().for_each_init(Scratch::default, |scratch, head| run(Attention { head, scratch }));
     // SAFETY: the segments' queries are all queries, and of each every column of every head is written.
     unsafe { assume_written(out) }
 }
 
-/// Queries of one segment, and its keys and values.
-struct Attention<'a> {
+/// One head of one segment.
+struct Head<'a> {
     query: &'a [f32],
     key_value: &'a [f32],
-    heads: usize,
-    hidden: usize,
-    out: &'a mut [MaybeUninit<f32>],
+    /// Columns of a row, of all heads.
+    step: usize,
+    /// The head's first column.
+    first: usize,
+    head_dim: usize,
+    /// Where the rows of `query` go, of as many columns: those of other heads are written at the same time.
+    out: *mut f32,
 }
 
-/// Memory that every head uses again.
+// SAFETY: rows of `out` are written in the head's own columns alone.
+unsafe impl Send for Head<'_> {}
+
+struct Attention<'a> {
+    head: Head<'a>,
+    scratch: &'a mut Scratch,
+}
+
+/// Memory that one head after the other uses.
 #[derive(Default)]
 struct Scratch {
     keys: Aligned,
@@ -102,26 +97,23 @@ impl Kernel for Attention<'_> {
 impl Attention<'_> {
     #[inline(always)]
     unsafe fn attend<S: Simd, const ROWS: usize>(self) {
-        let Self { query, key_value, heads, hidden, out } = self;
-        let (head_dim, length) = (hidden / heads, key_value.len() / hidden / 2);
-        let mut scratch = Scratch::default();
-        for head in 0..heads {
-            let columns = head * head_dim..(head + 1) * head_dim;
-            pack_rows(key_value, 2 * hidden, columns.clone(), ROWS, &mut scratch.keys);
-            scratch.values.resize(length * head_dim);
-            for (row, values) in key_value.chunks(2 * hidden).zip(scratch.values.chunks_exact_mut(head_dim)) {
-                values.copy_from_slice(&row[hidden + columns.start..][..head_dim]);
-            }
-            let panel = panel_columns::<S>() * hidden;
-            for (query, out) in query.chunks(panel).zip(out.chunks_mut(panel)) {
-                unsafe {
-                    pack_queries::<S>(query, hidden, columns.clone(), &mut scratch.queries);
-                    scores::<S, ROWS>(length, head_dim, &mut scratch);
-                    let total = softmax::<S>(&mut scratch.scores);
-                    let Scratch { values, scores, .. } = &scratch;
-                    let weighted = Weighted { values, step: head_dim, scores, total };
-                    weighted.sum::<S, ROWS>(out, hidden, columns.clone());
-                }
+        let Self { head: Head { query, key_value, step, first, head_dim, out }, scratch } = self;
+        let (length, columns) = (key_value.len() / step / 2, first..first + head_dim);
+        pack_rows(key_value, 2 * step, columns.clone(), ROWS, &mut scratch.keys);
+        scratch.values.resize(length * head_dim);
+        for (row, values) in key_value.chunks(2 * step).zip(scratch.values.chunks_exact_mut(head_dim)) {
+            values.copy_from_slice(&row[step + first..][..head_dim]);
+        }
+        let panel = panel_columns::<S>();
+        for (index, query) in query.chunks(panel * step).enumerate() {
+            unsafe {
+                pack_queries::<S>(query, step, columns.clone(), &mut scratch.queries);
+                scores::<S, ROWS>(length, head_dim, scratch);
+                let total = softmax::<S>(&mut scratch.scores);
+                let Scratch { values, scores, .. } = &*scratch;
+                let out =
+                    Out { first: out.add(index * panel * step + first), step, rows: query.len() / step };
+                Weighted { values, head_dim, scores, total }.sum::<S, ROWS>(out);
             }
         }
     }
@@ -190,29 +182,32 @@ unsafe fn softmax<S: Simd>(scores: &mut [f32]) -> [S::Vector; 2] {
 /// Values and their weights.
 struct Weighted<'a, V> {
     values: &'a [f32],
-    step: usize,
+    head_dim: usize,
     scores: &'a [f32],
     total: [V; 2],
 }
 
+/// Columns of rows that are `step` apart.
+#[derive(Clone, Copy)]
+struct Out {
+    first: *mut f32,
+    step: usize,
+    rows: usize,
+}
+
 impl<V: Copy> Weighted<'_, V> {
-    /// The weighted mean of the values, into `columns` of the rows of `out`.
+    /// The weighted mean of the values, into as many columns.
     #[inline(always)]
-    unsafe fn sum<S: Simd<Vector = V>, const ROWS: usize>(
-        &self,
-        out: &mut [MaybeUninit<f32>],
-        hidden: usize,
-        columns: std::ops::Range<usize>,
-    ) {
-        let (mut dim, dims) = (0, columns.len());
+    unsafe fn sum<S: Simd<Vector = V>, const ROWS: usize>(&self, out: Out) {
+        let mut dim = 0;
         unsafe {
             let share = self.total.map(|total| S::div(S::splat(1.0), total));
-            while dim + ROWS <= dims {
-                self.some::<S, ROWS>(dim, share, out, hidden, columns.start + dim);
+            while dim + ROWS <= self.head_dim {
+                self.some::<S, ROWS>(dim, share, out);
                 dim += ROWS;
             }
-            while dim < dims {
-                self.some::<S, 1>(dim, share, out, hidden, columns.start + dim);
+            while dim < self.head_dim {
+                self.some::<S, 1>(dim, share, out);
                 dim += 1;
             }
         }
@@ -220,27 +215,20 @@ impl<V: Copy> Weighted<'_, V> {
 
     /// `ROWS` dimensions from `dim` on.
     #[inline(always)]
-    unsafe fn some<S: Simd<Vector = V>, const ROWS: usize>(
-        &self,
-        dim: usize,
-        share: [V; 2],
-        out: &mut [MaybeUninit<f32>],
-        hidden: usize,
-        column: usize,
-    ) {
+    unsafe fn some<S: Simd<Vector = V>, const ROWS: usize>(&self, dim: usize, share: [V; 2], out: Out) {
         let columns = panel_columns::<S>();
         let mut turned = [[0.0_f32; 32]; ROWS];
         unsafe {
             let keys = self.scores.len() / columns;
-            let sums = tile::<S, ROWS>(keys, self.values[dim..].as_ptr(), self.step, self.scores.as_ptr());
+            let values = self.values[dim..].as_ptr();
+            let sums = tile::<S, ROWS>(keys, values, self.head_dim, self.scores.as_ptr());
             for (sums, turned) in sums.into_iter().zip(&mut turned) {
                 S::store(S::mul(sums[0], share[0]), turned.as_mut_ptr());
                 S::store(S::mul(sums[1], share[1]), turned.as_mut_ptr().add(S::LANES));
             }
-        }
-        for (index, out) in out.chunks_exact_mut(hidden).enumerate() {
-            for (turned, out) in turned.iter().zip(&mut out[column..]) {
-                out.write(turned[index]);
+            for row in 0..out.rows {
+                let to = out.first.add(row * out.step + dim);
+                turned.iter().enumerate().for_each(|(dim, turned)| to.add(dim).write(turned[row]));
             }
         }
     }

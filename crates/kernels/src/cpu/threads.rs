@@ -8,14 +8,6 @@ use rayon::prelude::*;
 /// What the rows of a part are a multiple of: whole tiles of every instruction set.
 const TILE_ROWS: usize = 12;
 
-/// How many of `rows` rows each thread should take, a multiple of `unit`; all of them if it is alone.
-pub(crate) fn share(rows: usize, unit: usize) -> usize {
-    match rayon::current_num_threads() {
-        1 => rows,
-        threads => rows.div_ceil(threads).next_multiple_of(unit),
-    }
-}
-
 /// Rows of `output_width` made from those of `input`, which are `input_width` wide, on all threads.
 ///
 /// `work` is given some rows, at most `at_once`: which they are, their input and where to write; it returns what it has
@@ -28,7 +20,10 @@ pub fn side_by_side(
 ) -> Vec<f32> {
     let rows = input.len() / input_width;
     assert_eq!(input.len(), rows * input_width);
-    let share = share(rows, TILE_ROWS);
+    let share = match rayon::current_num_threads() {
+        1 => rows,
+        threads => rows.div_ceil(threads).next_multiple_of(TILE_ROWS),
+    };
     let part = |first: usize, input: &[f32], out: &mut [MaybeUninit<f32>]| {
         let inputs = input.chunks(at_once.saturating_mul(input_width));
         let outs = out.chunks_mut(at_once.saturating_mul(output_width));
