@@ -177,6 +177,9 @@ pub(crate) struct BenchArguments {
     /// Rounds that are timed, after one that is not
     #[arg(long, env = "CROSSRANK_ROUNDS", value_name = "N", default_value = "5")]
     pub(crate) rounds: std::num::NonZeroUsize,
+    /// TFLOP/s of the device at this dtype, as its maker says: the best round is printed in percent of it, too
+    #[arg(long, env = "CROSSRANK_PEAK_TFLOPS", value_name = "N", value_parser = positive)]
+    pub(crate) peak_tflops: Option<f64>,
     /// Print the logits, too
     #[arg(long, env = "CROSSRANK_LOGITS", value_parser = FalseyValueParser::new())]
     pub(crate) logits: bool,
@@ -186,8 +189,13 @@ pub(crate) struct BenchArguments {
     pub(crate) model: ModelArguments,
 }
 
+fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if number > 0.0 && number.is_finite() { Ok(number) } else { Err("it must be greater than 0".to_owned()) }
+}
+
 const BENCH_EXAMPLES: &str = "Examples:
-  crossrank bench --pairs pairs.jsonl --device gpu
+  crossrank bench --pairs pairs.jsonl --device gpu --peak-tflops 29.8
   crossrank bench --pairs pairs.jsonl --device cpu --dtype q8 --threads 4";
 
 #[derive(Debug, Args)]

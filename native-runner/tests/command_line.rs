@@ -88,6 +88,21 @@ fn a_model_runs_from_its_folder_in_any_number_of_threads() {
 }
 
 #[test]
+fn bench_tells_the_share_of_a_peak() {
+    let model = TinyModel::new();
+    let bench = ["bench", "--pairs", "-", "--rounds", "2", "--model", model.path()];
+    let pair = "[\"how many\",\"berlin has many people\"]";
+    let found = &json_lines(&stdout(&[&bench[..], &["--peak-tflops", "0.5"]].concat(), pair))[0];
+    let [percent, rate] = ["percent_of_peak", "gflop_per_s"].map(|name| found[name].as_f64().unwrap());
+    // A GFLOP per second is 0.2 % of 500.
+    assert!(rate > 0.0 && (percent / rate - 0.2).abs() < 1e-9, "{found}");
+    assert!(json_lines(&stdout(&bench, pair))[0]["percent_of_peak"].is_null());
+    for peak in ["0", "nan", "inf", "fast"] {
+        fails(&[&bench[..], &["--peak-tflops", peak]].concat(), pair, 2, &["--peak-tflops <N>", "it "]);
+    }
+}
+
+#[test]
 fn completions_name_the_commands() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = stdout(&["completions", shell], "");

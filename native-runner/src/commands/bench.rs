@@ -40,6 +40,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
     let first_s = seconds.remove(0);
     let best = seconds.iter().copied().fold(f64::INFINITY, f64::min);
     let flops: u64 = scores.iter().map(|PairScore { tokens, .. }| model.config.flops(*tokens)).sum();
+    let gflop_per_s = flops as f64 / best / 1e9;
     let mut text = Vec::new();
     write_line(
         &mut text,
@@ -55,7 +56,8 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
             "first_s": first_s,
             "seconds": seconds,
             "pairs_per_s": scores.len() as f64 / best,
-            "gflop_per_s": flops as f64 / best / 1e9,
+            "gflop_per_s": gflop_per_s,
+            "percent_of_peak": arguments.peak_tflops.map(|peak| gflop_per_s / (10.0 * peak)),
             "logits": arguments.logits.then(|| scores.iter().map(|pair| pair.logit).collect::<Vec<_>>()),
         }),
     )?;
