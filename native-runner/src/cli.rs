@@ -190,8 +190,8 @@ pub(crate) struct BenchArguments {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
-    if number > 0.0 && number.is_finite() { Ok(number) } else { Err("it must be greater than 0".to_owned()) }
+    let number = text.parse().ok().filter(|number: &f64| *number > 0.0 && number.is_finite());
+    number.ok_or_else(|| "it must be a finite number above 0".to_owned())
 }
 
 const BENCH_EXAMPLES: &str = "Examples:

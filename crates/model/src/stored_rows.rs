@@ -83,7 +83,6 @@ impl StoredRows {
 
     /// The layer whose weight these are: it multiplies integers if asked for, else the floats that they stand for.
     pub(crate) fn into_linear(self, bias: Vec<f32>, integers: bool) -> Linear {
-        let shape = (self.rows.count, self.rows.width);
         match self.form().bits() {
             None => Linear::from_stored(Box::new(self), bias),
             Some(_) if integers && self.form() == Form::I8 => {
@@ -92,7 +91,7 @@ impl StoredRows {
             }
             Some(bits) => {
                 let read = |row| self.form().integers(self.row_bytes(row), self.rows.row_scales(row));
-                Linear::from_integers(shape, bits, read, bias)
+                Linear::from_integers((self.rows.count, self.rows.width), bits, read, bias)
             }
         }
     }

@@ -37,7 +37,8 @@ fn fifty_ragged_documents_take_few_passes() {
     let response = RERANKER.rerank(&request(ragged(50))).unwrap();
     let usage = &response.usage;
     println!("{} tokens in {} passes", usage.tokens, usage.batches);
-    assert!(usage.batches <= usage.tokens / 512, "{} passes", usage.batches);
+    let least = (512 * rayon::current_num_threads()).min(2048);
+    assert!(usage.batches <= usage.tokens / least, "{} passes", usage.batches);
 }
 
 #[test]

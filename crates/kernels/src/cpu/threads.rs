@@ -20,10 +20,7 @@ pub fn side_by_side(
 ) -> Vec<f32> {
     let rows = input.len() / input_width;
     assert_eq!(input.len(), rows * input_width);
-    let share = match rayon::current_num_threads() {
-        1 => rows,
-        threads => rows.div_ceil(threads).next_multiple_of(TILE_ROWS),
-    };
+    let share = rows.div_ceil(rayon::current_num_threads()).next_multiple_of(TILE_ROWS).max(TILE_ROWS);
     let part = |first: usize, input: &[f32], out: &mut [MaybeUninit<f32>]| {
         let inputs = input.chunks(at_once.saturating_mul(input_width));
         let outs = out.chunks_mut(at_once.saturating_mul(output_width));
@@ -34,13 +31,9 @@ pub fn side_by_side(
         });
     };
     written(rows * output_width, |out| {
-        if share >= rows {
-            part(0, input, out);
-        } else {
-            let outs = out.par_chunks_mut(share * output_width);
-            let parts = input.par_chunks(share * input_width).zip(outs).enumerate();
-            parts.for_each(|(index, (input, out))| part(index * share, input, out));
-        }
+        let outs = out.par_chunks_mut(share * output_width);
+        let parts = input.par_chunks(share * input_width).zip(outs).enumerate();
+        parts.for_each(|(index, (input, out))| part(index * share, input, out));
         // SAFETY: every part was filled.
         unsafe { assume_written(out) }
     })
