@@ -112,7 +112,7 @@ pub fn linear<'o>(
     let product = Output { values: &mut *out, bias, activation };
     match &weight.values {
         Values::Quantized(panels) => {
-            run(QuantizedProduct { rows, inputs: weight.inputs, panels, out: product })
+            QuantizedProduct { rows, inputs: weight.inputs, panels, out: product }.compute();
         }
         _ => run(Product { rows, weight, out: product }),
     }

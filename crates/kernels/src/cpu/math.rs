@@ -76,15 +76,30 @@ pub(crate) unsafe fn store_some<S: Simd>(vector: S::Vector, to: *mut f32, count:
 /// Of all instruction sets.
 const MAX_LANES: usize = 16;
 
+/// The elements' sum, from the first on.
 #[inline(always)]
 pub(crate) unsafe fn sum<S: Simd>(vector: S::Vector) -> f32 {
-    unsafe { fold::<S>(vector, |left, right| left + right) }
+    let elements = unsafe { elements::<S>(vector) };
+    elements[..S::LANES].iter().sum()
 }
 
-/// All elements of a vector, put together from the first on.
+/// All elements put together, one half with the other: as few steps as there can be, for what has no order.
 #[inline(always)]
 pub(crate) unsafe fn fold<S: Simd>(vector: S::Vector, operation: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut elements = [0.0_f32; MAX_LANES];
+    let mut elements = unsafe { elements::<S>(vector) };
+    let mut half = S::LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            elements[lane] = operation(elements[lane], elements[lane + half]);
+        }
+        half /= 2;
+    }
+    elements[0]
+}
+
+#[inline(always)]
+unsafe fn elements<S: Simd>(vector: S::Vector) -> [f32; MAX_LANES] {
+    let mut elements = [0.0; MAX_LANES];
     unsafe { S::store(vector, elements.as_mut_ptr()) };
-    elements[1..S::LANES].iter().copied().fold(elements[0], operation)
+    elements
 }

@@ -1,6 +1,8 @@
 //! The operations on the CPU, in vector instructions chosen when the program runs.
 
 mod aligned;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod attention;
 mod integers;
 mod linear;
@@ -26,6 +28,10 @@ pub use threads::{side_by_side, written};
 
 /// The vector instructions that this processor has and the kernels use.
 pub fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if x86::level() == x86::Level::Amx {
+        return "AVX-512 VNNI, AMX";
+    }
     simd::run(Name)
 }
 

@@ -6,13 +6,14 @@
 
 use super::aligned::Aligned;
 use super::linear::GROUP;
-use super::math::{ROUND, fold, sum};
+use super::math::{ROUND, fold};
+use super::norm::load_at;
 use super::output::{Output, Part};
-use super::simd::Simd;
+use super::simd::{Simd, run};
 use super::tile::{Tiled, panel_columns, tile};
 
 /// Columns that share a scale and a zero point.
-const BLOCK: usize = 128;
+pub(crate) const BLOCK: usize = 128;
 /// The largest activation.
 const STEPS: f32 = 127.0;
 
@@ -31,15 +32,16 @@ impl QuantizedPanels {
     /// A weight `[outputs, inputs]`, row by row, with a scale for each row.
     pub(crate) fn new(rows: &[i8], row_scales: &[f32], columns: usize) -> Self {
         let (outputs, inputs) = (row_scales.len(), rows.len() / row_scales.len());
-        let (panels, quads, blocks) = (outputs.div_ceil(columns), inputs.div_ceil(4), inputs.div_ceil(BLOCK));
+        let (panels, blocks) = (outputs.div_ceil(columns), inputs.div_ceil(BLOCK));
+        let panel_bytes = panel_bytes(inputs, columns);
         let mut scales = Aligned::zeros(panels * columns);
         scales[..outputs].copy_from_slice(row_scales);
-        let mut values = vec![0; panels * quads * columns * 4];
+        let mut values = vec![0; panels * panel_bytes];
         let mut sums = Aligned::zeros(panels * blocks * columns);
         for (output, row) in rows.chunks_exact(inputs).enumerate() {
             let (panel, column) = (output / columns, output % columns);
             for (quad, weights) in row.chunks(4).enumerate() {
-                let at = ((panel * quads + quad) * columns + column) * 4;
+                let at = panel * panel_bytes + (quad * columns + column) * 4;
                 values[at..at + weights.len()].copy_from_slice(weights);
             }
             for (block, weights) in row.chunks(BLOCK).enumerate() {
@@ -49,13 +51,61 @@ impl QuantizedPanels {
         }
         Self { values, sums, scales }
     }
+
+    /// A panel of a weight with so many inputs.
+    #[inline(always)]
+    pub(crate) fn panel(&self, panel: usize, inputs: usize, columns: usize) -> Panel<'_> {
+        let (bytes, blocks) = (panel_bytes(inputs, columns), inputs.div_ceil(BLOCK));
+        Panel {
+            values: &self.values[panel * bytes..(panel + 1) * bytes],
+            sums: &self.sums[panel * blocks * columns..(panel + 1) * blocks * columns],
+            scales: &self.scales[panel * columns..(panel + 1) * columns],
+        }
+    }
 }
 
+/// The parts of [`QuantizedPanels`] that belong to one panel.
+pub(crate) struct Panel<'a> {
+    pub(crate) values: &'a [i8],
+    pub(crate) sums: &'a [f32],
+    scales: &'a [f32],
+}
+
+impl Panel<'_> {
+    /// Multiplies sums by the scales of their columns.
+    #[inline(always)]
+    pub(crate) unsafe fn scale<S: Simd>(&self, sums: &mut [[S::Vector; 2]]) {
+        let scales = self.scales.as_ptr();
+        unsafe {
+            let scales = [S::load(scales), S::load(scales.add(S::LANES))];
+            sums.iter_mut().for_each(|row| *row = [0, 1].map(|half| S::mul(row[half], scales[half])));
+        }
+    }
+}
+
+/// What a panel takes: as many inputs as registers of AMX hold, zeros behind the last one.
+fn panel_bytes(inputs: usize, columns: usize) -> usize {
+    inputs.next_multiple_of(64) * columns
+}
+
+/// A product of rows, in 7 bits, with such a weight.
 pub(crate) struct QuantizedProduct<'a> {
     pub(crate) rows: &'a [f32],
     pub(crate) inputs: usize,
     pub(crate) panels: &'a QuantizedPanels,
     pub(crate) out: Output<'a>,
+}
+
+impl QuantizedProduct<'_> {
+    /// Computes it with the best instructions that this processor has.
+    pub(crate) fn compute(self) {
+        #[cfg(target_arch = "x86_64")]
+        if super::x86::level() == super::x86::Level::Amx {
+            // SAFETY: the level says that the processor has them.
+            return unsafe { super::amx::multiply(self) };
+        }
+        run(self);
+    }
 }
 
 impl Tiled for QuantizedProduct<'_> {
@@ -67,18 +117,14 @@ impl Tiled for QuantizedProduct<'_> {
         for (index, group) in self.rows.chunks(GROUP * self.inputs).enumerate() {
             unsafe { left.quantize::<S>(group, self.inputs, ROWS) };
             for panel in 0..self.out.bias.len().div_ceil(columns) {
-                let weights = &self.panels.values[panel * quads * columns * 4..];
-                let weight_sums = &self.panels.sums[panel * blocks * columns..];
-                let scales = self.panels.scales[panel * columns..].as_ptr();
+                let weights = self.panels.panel(panel, self.inputs, columns);
                 for block in 0..(group.len() / self.inputs).div_ceil(ROWS) {
                     let (first_row, first_column) = (index * GROUP + block * ROWS, panel * columns);
                     unsafe {
                         self.out.prefetch::<S, ROWS>(first_row, first_column);
                         let left = left.block::<S>(block, ROWS, quads, blocks);
-                        let mut sums = left.times::<S, ROWS>(weights.as_ptr(), weight_sums.as_ptr(), quads);
-                        let scales = [S::load(scales), S::load(scales.add(S::LANES))];
-                        sums.iter_mut()
-                            .for_each(|row| *row = [0, 1].map(|half| S::mul(row[half], scales[half])));
+                        let mut sums = left.times::<S, ROWS>(&weights, quads);
+                        weights.scale::<S>(&mut sums);
                         let part = Part { is_first: true, is_last: true };
                         self.out.add::<S, ROWS>(sums, first_row, first_column, part);
                     }
@@ -145,16 +191,12 @@ impl QuantizedRows {
 impl RowBlock {
     /// The product with a panel, but for the scales of its columns.
     #[inline(always)]
-    unsafe fn times<S: Simd, const ROWS: usize>(
-        self,
-        mut weights: *const i8,
-        weight_sums: *const f32,
-        quads: usize,
-    ) -> [[S::Vector; 2]; ROWS] {
+    unsafe fn times<S: Simd, const ROWS: usize>(self, panel: &Panel, quads: usize) -> [[S::Vector; 2]; ROWS] {
         let Self { mut values, mut scales, zeros } = self;
+        let mut weights = panel.values.as_ptr();
         let per_block = BLOCK / 4;
         unsafe {
-            let mut sums = tile::<S, ROWS>(quads.div_ceil(per_block), zeros, ROWS, weight_sums);
+            let mut sums = tile::<S, ROWS>(quads.div_ceil(per_block), zeros, ROWS, panel.sums.as_ptr());
             for start in (0..quads).step_by(per_block) {
                 let count = per_block.min(quads - start);
                 let integers = integer_tile::<S, ROWS>(count, values, weights);
@@ -197,28 +239,40 @@ unsafe fn integer_tile<S: Simd, const ROWS: usize>(
 /// Rounds `values` to 0…127 around a zero point, so that 0 stays 0; the size of a step, and what the zero point
 /// stands for, negated. `quantized` has room for a vector more than there are values.
 #[inline(always)]
-unsafe fn quantize_block<S: Simd>(values: &[f32], quantized: &mut [u8]) -> (f32, f32) {
+pub(crate) unsafe fn quantize_block<S: Simd>(values: &[f32], quantized: &mut [u8]) -> (f32, f32) {
+    assert!(quantized.len() >= values.len().next_multiple_of(S::LANES));
+    unsafe {
+        // Loops of a length that the compiler knows are unrolled.
+        match values.first_chunk::<BLOCK>() {
+            Some(whole) => quantize::<S>(whole, quantized),
+            None => quantize::<S>(values, quantized),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn quantize<S: Simd>(values: &[f32], quantized: &mut [u8]) -> (f32, f32) {
     unsafe {
         let (mut least, mut most, mut nothing) = (S::splat(0.0), S::splat(0.0), S::splat(0.0));
-        let load = |at| super::norm::load_at::<S>(values, at);
         for at in (0..values.len()).step_by(S::LANES) {
-            least = S::min(least, load(at));
-            most = S::max(most, load(at));
+            let value = load_at::<S>(values, at);
+            (least, most) = (S::min(least, value), S::max(most, value));
             // NaN where a value is not finite, else 0: comparing may lose it.
-            nothing = S::mul_add(load(at), S::splat(0.0), nothing);
+            nothing = S::mul_add(value, S::splat(0.0), nothing);
         }
-        let (least, most) = (fold::<S>(least, f32::min), fold::<S>(most, f32::max));
+        let least = fold::<S>(least, |left, right| if left < right { left } else { right });
+        let most = fold::<S>(most, |left, right| if left > right { left } else { right });
         // No step where all is zero.
         let step = ((most - least) / STEPS).max(f32::MIN_POSITIVE);
         let zero = (-least / step).round_ties_even().min(STEPS);
         let (steps, zero_bits) = (S::splat(1.0 / step), S::splat(ROUND + zero));
         for at in (0..values.len()).step_by(S::LANES) {
             // Rounded twice, as every instruction set can.
-            let bits = S::add(S::mul(load(at), steps), zero_bits);
+            let bits = S::add(S::mul(load_at::<S>(values, at), steps), zero_bits);
             let bits = S::min(S::max(bits, S::splat(ROUND)), S::splat(ROUND + STEPS));
-            S::store_lowest_bytes(bits, quantized[at..].as_mut_ptr());
+            S::store_lowest_bytes(bits, quantized.as_mut_ptr().add(at));
         }
         // Behind the values are zeros of the weights, whatever is there.
-        (step, -step * zero + sum::<S>(nothing))
+        (step, -step * zero + fold::<S>(nothing, |left, right| left + right))
     }
 }

@@ -69,7 +69,7 @@ pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
     unsafe {
         #[cfg(target_arch = "x86_64")]
         match super::x86::level() {
-            super::x86::Level::Avx512Vnni => return super::x86::avx512_vnni(kernel),
+            super::x86::Level::Amx | super::x86::Level::Avx512Vnni => return super::x86::avx512_vnni(kernel),
             super::x86::Level::Avx512 => return super::x86::avx512(kernel),
             super::x86::Level::AvxVnni => return super::x86::avx_vnni(kernel),
             super::x86::Level::Avx2 => return super::x86::avx2(kernel),

@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn integers_are_off_by_half_a_step_of_each_block(rows in 1usize..30, inputs in 1usize..400, outputs in 1usize..50, seed: u32) {
+    fn integers_are_off_by_half_a_step_of_each_block(rows in prop_oneof![1usize..30, 200usize..300], inputs in 1usize..400, outputs in 1usize..50, seed: u32) {
         // A row that is off the middle, as those behind GELU are.
         let x: Vec<f32> = matrix(rows * inputs, seed).iter().map(|value| value * 0.6 + 0.4).collect();
         let bias = matrix(outputs, seed ^ 1);

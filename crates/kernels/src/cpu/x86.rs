@@ -7,6 +7,8 @@ use super::simd::{Kernel, Simd};
 /// Sets of instructions, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
+    /// For products of integers; the rest as [`Self::Avx512Vnni`].
+    Amx,
     Avx512Vnni,
     Avx512,
     AvxVnni,
@@ -23,7 +25,13 @@ pub(crate) fn level() -> Level {
     let has_avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
     let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     match (has_avx512, has_avx2) {
-        (true, _) if is_x86_feature_detected!("avx512vnni") => Level::Avx512Vnni,
+        (true, _) if is_x86_feature_detected!("avx512vnni") => {
+            if super::amx::is_available() {
+                Level::Amx
+            } else {
+                Level::Avx512Vnni
+            }
+        }
         (true, _) => Level::Avx512,
         (_, true) if is_x86_feature_detected!("avxvnni") => Level::AvxVnni,
         (_, true) => Level::Avx2,
@@ -324,7 +332,9 @@ pub(crate) mod tests {
     /// Runs `test` with every set of instructions that this processor has.
     pub(crate) fn at_every_level(test: impl Fn()) {
         let best = level();
-        for level in [Level::Avx512Vnni, Level::Avx512, Level::AvxVnni, Level::Avx2, Level::Baseline] {
+        for level in
+            [Level::Amx, Level::Avx512Vnni, Level::Avx512, Level::AvxVnni, Level::Avx2, Level::Baseline]
+        {
             // A processor with AVX-512 may lack AVX-VNNI.
             if level >= best && (level != Level::AvxVnni || is_x86_feature_detected!("avxvnni")) {
                 LEVEL.set(Some(level));
