@@ -1,4 +1,5 @@
 import { RerankError } from "./errors.js";
+import { hasRelaxedSimd } from "./speed.js";
 import { type Threads, startThreads } from "./threads.js";
 import type { WasmModule } from "./wasm/surface.js";
 
@@ -28,7 +29,7 @@ const stopped = new Map<string, number>();
  */
 export function loadModule(kind: ModuleKind, folder?: string, threads?: Threads): Promise<LoadedModule> {
   if (kind === "gpu") return load("gpu", folder);
-  if (!isRelaxed()) return load("cpu", folder);
+  if (!hasRelaxedSimd()) return load("cpu", folder);
   const single = () => load("cpu_relaxed", folder);
   return threads && threads.count > 1 ? load("cpu_threads", folder, threads).catch(single) : single();
 }
@@ -49,16 +50,6 @@ export function discardModule(kind: ModuleKind, folder?: string): void {
     if (modules.delete(href)) stopped.set(href, (stopped.get(href) ?? 0) + 1);
   }
 }
-
-/** A module of one function that is `i8x16.relaxed_swizzle` of two vectors: valid where relaxed SIMD is there. */
-const RELAXED_SIMD = new Uint8Array([
-  ...[0, 97, 115, 109, 1, 0, 0, 0], // "\0asm", version 1
-  ...[1, 5, 1, 96, 0, 1, 123], // a type: nothing to v128
-  ...[3, 2, 1, 0], // a function of it
-  ...[10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11],
-]);
-
-const isRelaxed = () => WebAssembly.validate(RELAXED_SIMD);
 
 function addresses(name: ModuleName, folder: string | undefined): [script: URL, binary: URL] {
   if (folder !== undefined) {
