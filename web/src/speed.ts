@@ -27,10 +27,12 @@ const SLOW = 4e9;
 const moduleBytes = () => Uint8Array.from(atob(MODULE), (character) => character.charCodeAt(0));
 
 /** Whether WebAssembly knows 128-bit SIMD, without which the engine does not run. */
-export const hasSimd = (): boolean => typeof WebAssembly === "object" && WebAssembly.validate(moduleBytes());
+export const hasSimd = (): boolean => isValid(moduleBytes());
 
 /** Whether it knows relaxed SIMD, whose products of integers are the fastest. */
-export const hasRelaxedSimd = (): boolean => hasSimd() && WebAssembly.validate(RELAXED_SIMD);
+export const hasRelaxedSimd = (): boolean => isValid(RELAXED_SIMD);
+
+const isValid = (module: BufferSource) => typeof WebAssembly === "object" && WebAssembly.validate(module);
 
 /** The operations a second that one thread does at most, measured in about 15 ms. */
 export function measureSimd(): number {

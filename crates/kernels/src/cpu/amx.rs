@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use super::aligned::Aligned;
 use super::output::Part;
-use super::quantized::{BLOCK, Panel, QuantizedProduct, quantize_block};
+use super::quantized::{BLOCK, INPUTS_AT_ONCE, Panel, QuantizedProduct, quantize_block};
 use super::simd::Simd;
 use super::tile::tile;
 use super::x86::Avx512;
@@ -18,8 +18,6 @@ type S = Avx512<true>;
 
 /// Rows and columns of a tile of results: two registers either way, and the columns of a panel.
 const SIDE: usize = 32;
-/// What a register has of a row.
-const REGISTER_BYTES: usize = 64;
 /// Bytes of a line of the cache.
 const LINE: usize = 64;
 /// Rows that are multiplied with one panel after the other.
@@ -108,7 +106,7 @@ struct TileRows {
 
 impl TileRows {
     fn new(inputs: usize) -> Self {
-        let stride = inputs.next_multiple_of(REGISTER_BYTES);
+        let stride = inputs.next_multiple_of(INPUTS_AT_ONCE);
         Self { inputs, stride, values: Vec::new(), scales: Aligned::default(), zeros: Aligned::default() }
     }
 
@@ -144,7 +142,7 @@ impl TileRows {
     unsafe fn times(&self, first_row: usize, rows: usize, panel: &Panel, integers: &mut Aligned) {
         let share = (BLOCK * SIDE).div_ceil(rows.div_ceil(SIDE)).next_multiple_of(LINE);
         for (block, integers) in integers.chunks_exact_mut(SIDE * SIDE).enumerate() {
-            let registers = (self.inputs - block * BLOCK).min(BLOCK).div_ceil(REGISTER_BYTES);
+            let registers = (self.inputs - block * BLOCK).min(BLOCK).div_ceil(INPUTS_AT_ONCE);
             let left = self.values[first_row * self.stride + block * BLOCK..].as_ptr();
             let weights = panel.values[block * BLOCK * SIDE..].as_ptr();
             let next = weights.wrapping_add(panel.values.len() + first_row / SIDE * share);
@@ -239,7 +237,7 @@ impl Configuration {
         }
         let mut shape =
             Shape { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
-        shape.row_bytes[..8].fill(REGISTER_BYTES as u16);
+        shape.row_bytes[..8].fill(INPUTS_AT_ONCE as u16);
         shape.rows[..8].fill(16);
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const shape, options(nostack, readonly)) };
         Self

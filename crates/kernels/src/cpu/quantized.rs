@@ -14,6 +14,8 @@ use super::tile::{Tiled, panel_columns, tile};
 
 /// Columns that share a scale and a zero point.
 pub(crate) const BLOCK: usize = 128;
+/// Inputs that a panel has a multiple of: what a register of AMX holds of a row.
+pub(crate) const INPUTS_AT_ONCE: usize = 64;
 /// The largest activation.
 const STEPS: f32 = 127.0;
 
@@ -83,9 +85,9 @@ impl Panel<'_> {
     }
 }
 
-/// What a panel takes: as many inputs as registers of AMX hold, zeros behind the last one.
+/// What a panel takes, with zeros behind the last input.
 fn panel_bytes(inputs: usize, columns: usize) -> usize {
-    inputs.next_multiple_of(64) * columns
+    inputs.next_multiple_of(INPUTS_AT_ONCE) * columns
 }
 
 /// A product of rows, in 7 bits, with such a weight.

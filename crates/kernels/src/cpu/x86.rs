@@ -25,13 +25,8 @@ pub(crate) fn level() -> Level {
     let has_avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
     let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     match (has_avx512, has_avx2) {
-        (true, _) if is_x86_feature_detected!("avx512vnni") => {
-            if super::amx::is_available() {
-                Level::Amx
-            } else {
-                Level::Avx512Vnni
-            }
-        }
+        (true, _) if is_x86_feature_detected!("avx512vnni") && super::amx::is_available() => Level::Amx,
+        (true, _) if is_x86_feature_detected!("avx512vnni") => Level::Avx512Vnni,
         (true, _) => Level::Avx512,
         (_, true) if is_x86_feature_detected!("avxvnni") => Level::AvxVnni,
         (_, true) => Level::Avx2,
