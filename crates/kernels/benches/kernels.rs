@@ -2,7 +2,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use crossrank_kernels::Activation;
-use crossrank_kernels::cpu::{PackedMatrix, add_norm, attention, linear};
+use crossrank_kernels::cpu::{Operands, PackedMatrix, add_norm, attention, linear};
 
 /// Hidden size and heads of the flagship models; the feed-forward layer is four times as wide.
 const MODELS: [(&str, usize, usize); 3] =
@@ -55,9 +55,11 @@ fn attention_and_norm(criterion: &mut Criterion) {
             // Scores and their sums with the values: two products of tokens by tokens for every head.
             group.throughput(Throughput::Elements((4 * ROWS * length * hidden) as u64));
             let lengths = vec![length; ROWS / length];
-            group.bench_function(BenchmarkId::new(model, length), |bencher| {
-                bencher.iter(|| attention(&query, &key_value, &lengths, heads, attended).len());
-            });
+            for operands in [Operands::F32, Operands::Bf16] {
+                group.bench_function(BenchmarkId::new(format!("{operands:?}/{model}"), length), |bencher| {
+                    bencher.iter(|| attention(&query, &key_value, &lengths, heads, operands, attended).len());
+                });
+            }
         }
         group.finish();
         let mut group = criterion.benchmark_group("add_norm");

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tracing::trace_span;
 
-use crate::cpu::{self, Bits, PackedMatrix};
+use crate::cpu::{self, Bits, Operands, PackedMatrix};
 #[cfg(feature = "gpu")]
 use crate::gpu::{Then, Weight};
 #[cfg(feature = "gpu")]
@@ -160,6 +160,14 @@ impl Linear {
             }
             // Of what is multiplied out, one matrix at a time.
             _ => output.add_norm(&intermediate.forward(rows, Activation::Gelu), rows, norm),
+        }
+    }
+
+    /// What attention to its results may compute with: where rows are rounded to integers, it need not be exact.
+    pub(crate) fn operands(&self) -> Operands {
+        match &self.0 {
+            Kind::Packed { weight, .. } if weight.is_quantized() => Operands::Bf16,
+            _ => Operands::F32,
         }
     }
 

@@ -10,6 +10,15 @@ use super::simd::{Kernel, Simd, run};
 use super::threads::assume_written;
 use super::tile::{pack_rows, panel_columns, tile};
 
+/// What the operands of attention's products are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operands {
+    /// The floats that come in.
+    F32,
+    /// The same rounded to 8 bits, where that is faster.
+    Bf16,
+}
+
 /// Each segment attends to itself alone.
 ///
 /// - `query`: `[rows, hidden]`, or `[segments, hidden]` to ask for the first row of every segment only
@@ -21,6 +30,7 @@ pub fn attention<'o>(
     key_value: &[f32],
     lengths: &[usize],
     heads: usize,
+    operands: Operands,
     out: &'o mut [MaybeUninit<f32>],
 ) -> &'o mut [f32] {
     let rows: usize = lengths.iter().sum();
@@ -44,26 +54,41 @@ pub fn attention<'o>(
             |head| Head { query: own, key_value: own_key_value, step, first: head * head_dim, head_dim, out };
         parts.extend((0..heads).map(head));
     }
-    parts.into_par_iter().for_each_init(Scratch::default, |scratch, head| run(Attention { head, scratch }));
+    parts.into_par_iter().for_each_init(Scratch::default, |scratch, head| head.attend(operands, scratch));
     // SAFETY: the segments' queries are all queries, and of each every column of every head is written.
     unsafe { assume_written(out) }
 }
 
 /// One head of one segment.
-struct Head<'a> {
-    query: &'a [f32],
-    key_value: &'a [f32],
+pub(crate) struct Head<'a> {
+    pub(crate) query: &'a [f32],
+    pub(crate) key_value: &'a [f32],
     /// Columns of a row, of all heads.
-    step: usize,
+    pub(crate) step: usize,
     /// The head's first column.
-    first: usize,
-    head_dim: usize,
+    pub(crate) first: usize,
+    pub(crate) head_dim: usize,
     /// Where the rows of `query` go, of as many columns: those of other heads are written at the same time.
-    out: *mut f32,
+    pub(crate) out: *mut f32,
 }
 
 // SAFETY: rows of `out` are written in the head's own columns alone.
 unsafe impl Send for Head<'_> {}
+
+impl Head<'_> {
+    /// Computes it with the best instructions that this processor has.
+    fn attend(self, operands: Operands, scratch: &mut Scratch) {
+        #[cfg(target_arch = "x86_64")]
+        if operands == Operands::Bf16
+            && super::x86::level() == super::x86::Level::Amx
+            && super::amx::takes(self.head_dim)
+        {
+            // SAFETY: the level says that the processor has them.
+            return unsafe { super::amx::attend(self, scratch) };
+        }
+        run(Attention { head: self, scratch });
+    }
+}
 
 struct Attention<'a> {
     head: Head<'a>,
@@ -72,12 +97,12 @@ struct Attention<'a> {
 
 /// Memory that one head after the other uses.
 #[derive(Default)]
-struct Scratch {
-    keys: Aligned,
+pub(crate) struct Scratch {
+    pub(crate) keys: Aligned,
     /// Row by row: where they come from, rows are so far apart that few fit the first cache at once.
-    values: Aligned,
-    queries: Aligned,
-    scores: Aligned,
+    pub(crate) values: Aligned,
+    pub(crate) queries: Aligned,
+    pub(crate) scores: Aligned,
 }
 
 impl Kernel for Attention<'_> {

@@ -78,6 +78,11 @@ impl PackedMatrix {
         Self { values: Values::Quantized(panels), inputs: rows.len() / scales.len(), outputs: scales.len() }
     }
 
+    /// Whether what it is multiplied with is rounded to integers.
+    pub(crate) fn is_quantized(&self) -> bool {
+        matches!(self.values, Values::Quantized(_))
+    }
+
     /// Columns of the result.
     pub fn outputs(&self) -> usize {
         self.outputs

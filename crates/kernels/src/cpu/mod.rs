@@ -20,7 +20,7 @@ mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use attention::attention;
+pub use attention::{Operands, attention};
 pub use integers::Bits;
 pub use linear::{PackedMatrix, linear};
 pub use norm::add_norm;

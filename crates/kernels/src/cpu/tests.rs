@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Bits, PackedMatrix, add_norm, written};
+use super::{Bits, Operands, PackedMatrix, add_norm, written};
 use crate::Activation;
 
 #[cfg(target_arch = "x86_64")]
@@ -18,8 +18,31 @@ fn linear(rows: &[f32], weight: &PackedMatrix, bias: &[f32], activation: Activat
     written(length, |out| super::linear(rows, weight, bias, activation, out))
 }
 
-fn attention(query: &[f32], key_value: &[f32], lengths: &[usize], heads: usize) -> Vec<f32> {
-    written(query.len(), |out| super::attention(query, key_value, lengths, heads, out))
+/// Attention of two heads.
+fn attention(query: &[f32], key_value: &[f32], lengths: &[usize], operands: Operands) -> Vec<f32> {
+    written(query.len(), |out| super::attention(query, key_value, lengths, 2, operands, out))
+}
+
+/// softmax(q · kᵀ / √d) · v, of one query and one segment.
+fn attended(query: &[f32], key_value: &[f32]) -> Vec<f64> {
+    let (hidden, head_dim) = (query.len(), query.len() / 2);
+    let head = |head: usize| {
+        let columns = head * head_dim..(head + 1) * head_dim;
+        let score = |key: &[f32]| -> f64 {
+            let products = query[columns.clone()].iter().zip(&key[columns.clone()]);
+            products.map(|(&q, &k)| f64::from(q) * f64::from(k)).sum::<f64>() / (head_dim as f64).sqrt()
+        };
+        let weights: Vec<f64> = key_value.chunks(2 * hidden).map(|key| score(key).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        columns
+            .clone()
+            .map(move |column| {
+                let values = key_value.chunks(2 * hidden).map(|row| f64::from(row[hidden + column]));
+                values.zip(&weights).map(|(value, weight)| value * weight).sum::<f64>() / total
+            })
+            .collect::<Vec<_>>()
+    };
+    [head(0), head(1)].concat()
 }
 
 fn matrix(length: usize, seed: u32) -> Vec<f32> {
@@ -135,6 +158,33 @@ proptest! {
     }
 
     #[test]
+    fn attention_is_that_of_the_definition(
+        lengths in prop::collection::vec(1usize..100, 1..4),
+        head_dim in prop::sample::select(vec![5_usize, 32, 64]),
+        first_only: bool,
+        seed: u32,
+    ) {
+        let (rows, hidden) = (lengths.iter().sum::<usize>(), 2 * head_dim);
+        // Bf16 holds these as they are; most scores are below 4.
+        let exact = |length, seed| -> Vec<f32> { matrix(length, seed).iter().map(|x| (x * 64.0).round() / 32.0).collect() };
+        let (mut query, key_value) = (exact(rows * hidden, seed), exact(rows * 2 * hidden, !seed));
+        let (mut expected, mut first, mut start) = (Vec::new(), Vec::new(), 0);
+        for length in &lengths {
+            let segment = &key_value[start * 2 * hidden..(start + length) * 2 * hidden];
+            let queries = &query[start * hidden..(start + length) * hidden];
+            let queries = if first_only { &queries[..hidden] } else { queries };
+            first.extend_from_slice(queries);
+            queries.chunks(hidden).for_each(|query| expected.extend(attended(query, segment)));
+            start += length;
+        }
+        query = first;
+        at_every_level(|| {
+            assert_close(&attention(&query, &key_value, &lengths, Operands::F32), &expected, 1e-5);
+            assert_close(&attention(&query, &key_value, &lengths, Operands::Bf16), &expected, 1e-2);
+        });
+    }
+
+    #[test]
     fn a_norm_is_that_of_the_definition(rows in 1usize..6, width in 1usize..100, seed: u32) {
         let (x, residual) = (matrix(rows * width, seed), matrix(rows * width, !seed));
         let (weight, bias) = (matrix(width, seed ^ 1), matrix(width, seed ^ 2));
@@ -151,6 +201,18 @@ proptest! {
             // A variance near epsilon multiplies the mean's rounding.
             assert_close(&found, &expected, 3e-5);
         });
+    }
+}
+
+#[test]
+fn a_long_segment_is_attended_to_whole() {
+    let (query, key_value) = (matrix(3000 * 64, 1), matrix(3000 * 128, 2));
+    let expected: Vec<f64> =
+        query.chunks(64).step_by(499).flat_map(|query| attended(query, &key_value)).collect();
+    for (operands, tolerance) in [(Operands::F32, 2e-6), (Operands::Bf16, 2e-3)] {
+        let found = attention(&query, &key_value, &[3000], operands);
+        let found: Vec<f32> = found.chunks(64).step_by(499).flatten().copied().collect();
+        assert_close(&found, &expected, tolerance);
     }
 }
 
@@ -184,12 +246,14 @@ fn what_is_not_finite_is_not_lost_in_integers() {
 #[test]
 fn scores_that_overflow_are_not_lost_in_softmax() {
     at_every_level(|| {
-        let (mut query, mut key_value) = (matrix(5 * 8, 1), matrix(5 * 16, 2));
-        query[..8].fill(1e30);
-        key_value[2 * 16..2 * 16 + 8].fill(1e30);
-        let out = attention(&query, &key_value, &[5], 2);
-        assert!(out[..8].iter().all(|value| value.is_nan()), "{out:?}");
-        assert!(out[8..].iter().all(|value| value.is_finite()), "{out:?}");
+        for operands in [Operands::F32, Operands::Bf16] {
+            let (mut query, mut key_value) = (matrix(5 * 64, 1), matrix(5 * 128, 2));
+            query[..64].fill(1e30);
+            key_value[2 * 128..2 * 128 + 64].fill(1e30);
+            let out = attention(&query, &key_value, &[5], operands);
+            assert!(out[..64].iter().all(|value| value.is_nan()), "{operands:?} {out:?}");
+            assert!(out[64..].iter().all(|value| value.is_finite()), "{operands:?} {out:?}");
+        }
     });
 }
 

@@ -7,7 +7,7 @@ use super::simd::{Kernel, Simd};
 /// Sets of instructions, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// For products of integers; the rest as [`Self::Avx512Vnni`].
+    /// For products of integers, and attention between them; the rest as [`Self::Avx512Vnni`].
     Amx,
     Avx512Vnni,
     Avx512,
