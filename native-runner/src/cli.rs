@@ -234,7 +234,7 @@ pub(crate) struct EngineArguments {
     /// auto, cpu, gpu, cuda, or part of an adapter's name (`crossrank devices`)
     #[arg(long, env = "CROSSRANK_DEVICE", default_value = "auto")]
     pub(crate) device: DeviceChoice,
-    /// How weights are multiplied; by default f16 on a GPU that has it, q8 on a CPU if the file is in q8, else f32
+    /// How weights are multiplied; by default f16 on a GPU that has it, q8 on a CPU if the file holds integers, else f32
     #[arg(long, env = "CROSSRANK_DTYPE")]
     pub(crate) dtype: Option<Dtype>,
     /// Processor threads; all without it

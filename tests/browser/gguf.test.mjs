@@ -51,7 +51,7 @@ ggufTest("integers score the same from an address and as a file that was picked"
 
 ggufTest("the same on WebGPU", () =>
   site.visit(async (page) => {
-    const expected = await score(page, "/gguf/xlmr-q8_0.gguf");
+    const expected = await score(page, "/gguf/xlmr-q8_0.gguf", { dtype: "f32" });
     const { logits, info } = await score(page, "/gguf/xlmr-q8_0.gguf", { device: "webgpu", dtype: "f32" });
     assert.match(info.adapter, /swiftshader/i);
     assertClose(logits, expected.logits, 2e-4);

@@ -34,7 +34,7 @@ pub struct CrossEncoder {
 
 impl CrossEncoder {
     /// Reads the weights of `checkpoint`, all but the embedding tables, onto `device`. Without a precision they are
-    /// multiplied in f32, but for 8-bit integers, of which the CPU makes integer products.
+    /// multiplied in f32, but for integers, of which the CPU makes integer products.
     ///
     /// # Errors
     /// [`ModelError::WeightsMismatch`] naming every tensor that is missing, unexpected or of another

@@ -15,7 +15,7 @@ pub enum Precision {
     /// 8-bit integers with a scale per row; multiplied as integers on the CPU, with activations in 7 bits, and as
     /// f32 on GPUs.
     Q8,
-    /// 4-bit integers with a scale per 32 columns; computed in f32.
+    /// 4-bit integers with a scale per 32 columns; the CPU rounds those that it multiplies to [`Self::Q8`].
     Q4,
 }
 

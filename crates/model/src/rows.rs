@@ -40,6 +40,12 @@ impl Rows {
         Ok(Self { name: name.to_owned(), form, count, width, stride, scales })
     }
 
+    /// As many rows in `form`, whose scales are yet to come.
+    pub(crate) fn in_form(&self, form: Form) -> Self {
+        let stride = self.width / form.block() * form.block_bytes();
+        Self { name: self.name.clone(), form, stride, scales: Vec::new(), ..*self }
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -59,7 +65,7 @@ impl Rows {
     }
 
     /// Decodes `bytes`, row `row`, into `out`, as a file of the given precision would hold it; refuses NaN
-    /// and infinities.
+    /// and infinities, and what that precision cannot hold.
     pub(crate) fn decode(
         &self,
         row: usize,
@@ -74,8 +80,21 @@ impl Rows {
         }
         if !self.form.is_within(precision) {
             fake_quantize_row(precision, out);
+            if !out.iter().all(|value| value.is_finite()) {
+                return Err(self.beyond(precision));
+            }
         }
         Ok(())
+    }
+
+    /// Weights whose scales, or which themselves, are beyond f16's range.
+    pub(crate) fn beyond(&self, precision: Precision) -> ModelError {
+        let limit = if precision == Precision::F16 { "65,504" } else { "524,000" };
+        ModelError::Unsupported {
+            field: "dtype",
+            found: format!("{} for {} with weights beyond ±{limit}", precision.name(), self.name),
+            expected: "q8 or f32".to_owned(),
+        }
     }
 
     /// Refuses what integers must not be: the one byte that symmetric q8 does not use, and scales that are
@@ -92,5 +111,32 @@ impl Rows {
 
     fn label(&self, row: usize) -> String {
         if self.count == 1 { self.name.clone() } else { format!("{}, row {row}", self.name) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_precision_cannot_hold_is_refused_by_it_alone() {
+        let rows = Rows {
+            name: "w".to_owned(),
+            form: Form::F32,
+            count: 1,
+            width: 32,
+            stride: 128,
+            scales: Vec::new(),
+        };
+        let bytes = [1e6_f32; 32].map(f32::to_le_bytes).concat();
+        let mut out = [0.0; 32];
+        for precision in [Precision::Q4, Precision::F16] {
+            let error = rows.decode(0, &bytes, precision, &mut out).err().map(|error| error.to_string());
+            let name = format!("{} for w with weights beyond", precision.name());
+            assert!(error.is_some_and(|error| error.contains(&name)), "{precision:?}");
+        }
+        for precision in [Precision::Q8, Precision::F32] {
+            assert!(rows.decode(0, &bytes, precision, &mut out).is_ok(), "{precision:?}");
+        }
     }
 }

@@ -15,17 +15,11 @@ pub(crate) struct StoredRows {
 }
 
 impl StoredRows {
-    /// A place for all rows of `source`, which are going to be kept in `form`.
+    /// A place for all of `rows`.
     ///
     /// # Errors
     /// [`ModelError::NoMemory`].
-    pub(crate) fn reserve(source: &Rows, form: Form) -> Result<Self, ModelError> {
-        let mut rows = source.clone();
-        if form != source.form {
-            rows.form = form;
-            rows.stride = rows.width / form.block() * form.block_bytes();
-            rows.scales = Vec::new();
-        }
+    pub(crate) fn reserve(rows: Rows) -> Result<Self, ModelError> {
         let bytes = reserve(rows.name(), rows.count, rows.stride)?;
         Ok(Self { rows, bytes })
     }
@@ -56,11 +50,7 @@ impl StoredRows {
                 push_q4_row(row, bytes, |scale| rows.scales.push(scale.to_f32()));
                 let blocks = row.len() / Q4_BLOCK;
                 if !rows.scales[rows.scales.len() - blocks..].iter().all(|scale| scale.is_finite()) {
-                    return Err(ModelError::Unsupported {
-                        field: "dtype",
-                        found: format!("q4 for {} with weights beyond ±524,000", rows.name()),
-                        expected: "q8, f16 or f32".to_owned(),
-                    });
+                    return Err(rows.beyond(Precision::Q4));
                 }
             }
             Form::F16 => bytes.extend(row.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes())),
@@ -115,7 +105,7 @@ impl StoredRows {
         if self.form() == Form::I8 {
             return Ok(self);
         }
-        let mut quantized = Self::reserve(&self.rows, Form::I8)?;
+        let mut quantized = Self::reserve(self.rows.in_form(Form::I8))?;
         let mut values = vec![0.0; self.rows.width];
         for row in 0..self.rows.count {
             self.multiply_out(row, &mut values);

@@ -17,13 +17,13 @@ use crate::{Checkpoint, ModelError, Precision};
 #[derive(Clone)]
 pub(crate) struct Keep {
     pub(crate) precision: Precision,
-    /// Matrices that are stored as 8-bit integers are multiplied as integers whatever the precision.
+    /// Matrices that are stored as integers are multiplied as integers whatever the precision.
     as_stored: bool,
     pub(crate) device: Device,
 }
 
 impl Keep {
-    /// Weights in `precision`; without one in f32, but for 8-bit integers, of which the CPU makes integer products.
+    /// Weights in `precision`; without one in f32, but for integers, of which the CPU makes integer products.
     pub(crate) fn new(precision: Option<Precision>, device: &Device) -> Self {
         Self {
             precision: precision.unwrap_or(Precision::F32),
@@ -39,7 +39,7 @@ impl Keep {
 
     /// True where a matrix of 8-bit integers is multiplied as integers.
     pub(crate) fn multiplies_integers(&self) -> bool {
-        self.as_stored || self.precision == Precision::Q8
+        self.as_stored || matches!(self.precision, Precision::Q8 | Precision::Q4)
     }
 
     /// True where weights are multiplied in f16, else in f32.
@@ -67,13 +67,14 @@ impl Keep {
             Precision::F32 | Precision::Q4 => Form::F32,
         };
         let is_fine = rows.form.is_within(precision);
+        // Without a precision that is f32, within which all integers are.
+        let is_integers = matches!(asked, Form::I8 | Form::U8) || self.as_stored && is_fine;
         match role {
             Role::WordTable | Role::Table if is_fine || rows.form.is_no_larger_than(asked) => Some(rows.form),
             Role::WordTable | Role::Table => Some(asked),
-            // Of these the CPU makes integer products.
-            Role::Matrix if self.device.is_cpu() && precision == Precision::Q8 => Some(Form::I8),
+            // Of 8 bits and a scale for each row the CPU makes integer products.
+            Role::Matrix if self.device.is_cpu() && is_integers => Some(Form::I8),
             Role::Matrix if self.device.is_cpu() && is_fine => Some(rows.form),
-            Role::Matrix if self.device.is_cpu() && asked == Form::U8 => Some(asked),
             _ => None,
         }
     }
@@ -86,6 +87,8 @@ pub(crate) struct Incoming {
     precision: Precision,
     next: usize,
     kept: Kept,
+    /// Whether rows are kept as the bytes that they come in.
+    as_is: bool,
     /// A row in f32 on its way from one form to another.
     row: Vec<f32>,
 }
@@ -99,11 +102,16 @@ impl Incoming {
     /// # Errors
     /// [`ModelError::NoMemory`].
     pub(crate) fn new(rows: Rows, role: Role, keep: &Keep) -> Result<Self, ModelError> {
-        let kept = match keep.stored_form(role, &rows) {
-            Some(form) => Kept::Stored(StoredRows::reserve(&rows, form)?),
+        let precision = keep.precision(role);
+        let form = keep.stored_form(role, &rows);
+        let is_rounded = role == Role::Matrix && !rows.form.is_within(precision);
+        let as_is = form == Some(rows.form) && !is_rounded;
+        let kept = match form {
+            Some(_) if as_is => Kept::Stored(StoredRows::reserve(rows.clone())?),
+            Some(form) => Kept::Stored(StoredRows::reserve(rows.in_form(form))?),
             None => Kept::Floats(reserve(rows.name(), rows.count, rows.width)?),
         };
-        Ok(Self { role, precision: keep.precision(role), next: 0, kept, row: vec![0.0; rows.width], rows })
+        Ok(Self { role, precision, next: 0, kept, as_is, row: vec![0.0; rows.width], rows })
     }
 
     /// Takes the bytes of the next row.
@@ -118,12 +126,17 @@ impl Incoming {
                 self.rows.decode(row, bytes, self.precision, &mut self.row)?;
                 values.extend_from_slice(&self.row);
             }
-            Kept::Stored(stored) if stored.form() == self.rows.form => {
+            Kept::Stored(stored) if self.as_is => {
                 self.rows.check(row, bytes)?;
                 stored.push_stored(bytes);
             }
             Kept::Stored(stored) => {
-                self.rows.decode(row, bytes, Precision::F32, &mut self.row)?;
+                // A matrix that the CPU multiplies is kept in 8 bits, but holds no more than the 4 that are asked for.
+                let precision = match (self.role, self.precision) {
+                    (Role::Matrix, Precision::Q4) => Precision::Q4,
+                    _ => Precision::F32,
+                };
+                self.rows.decode(row, bytes, precision, &mut self.row)?;
                 stored.push(&self.row)?;
             }
         }
@@ -245,7 +258,7 @@ impl Weights {
     pub(crate) fn precision(&self, keep: &Keep) -> Precision {
         let is_integers =
             |matrix: &Matrix| matches!(matrix, Matrix::Quantized(stored) if stored.form() == Form::I8);
-        match keep.multiplies_integers() && self.matrices.values().any(is_integers) {
+        match keep.as_stored && self.matrices.values().any(is_integers) {
             true => Precision::Q8,
             false => keep.precision,
         }

@@ -80,7 +80,8 @@ fn what_is_kept_is_counted() {
     let (f32, q8, q4) = (kept(Precision::F32), kept(Precision::Q8), kept(Precision::Q4));
     // The file, but for its header.
     assert!(f32 <= files[0].1.len() as u64 && f32 > files[0].1.len() as u64 * 9 / 10, "{f32}");
-    assert!(q8 < f32 * 2 / 5 && q4 < q8 * 4 / 5, "{f32} {q8} {q4}");
+    // On the CPU only tables have 4 bits.
+    assert!(q8 < f32 * 2 / 5 && q4 < q8, "{f32} {q8} {q4}");
 }
 
 #[test]

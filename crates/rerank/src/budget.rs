@@ -40,8 +40,7 @@ pub(crate) fn weight_bytes(config: &ModelConfig, precision: Precision) -> u64 {
     let bits = match precision {
         Precision::F32 => 32,
         Precision::F16 => 16,
-        Precision::Q8 => 8,
-        Precision::Q4 => 4,
+        Precision::Q8 | Precision::Q4 => 8,
     };
     bits * config.num_hidden_layers as u64 * hidden * (4 * hidden + 2 * inner) / 8
 }

@@ -101,7 +101,7 @@ pub struct LoadOptions {
     /// Where it runs.
     pub device: DeviceChoice,
     /// How weights are multiplied. Without it in f16 on a GPU that has it; on a CPU as integers where the file holds
-    /// 8-bit integers; in f32 elsewhere.
+    /// integers; in f32 elsewhere.
     pub precision: Option<Precision>,
     /// Bytes of working memory beside the weights; 1 GiB without it, 256 MiB in WebAssembly.
     pub memory_budget_bytes: Option<u64>,
