@@ -17,7 +17,7 @@ mod rows;
 mod self_attention;
 
 pub use cpu::Bits;
-pub use cpu::instructions;
+pub use cpu::{instructions, together};
 pub use device::Device;
 #[cfg(feature = "gpu")]
 pub use gpu::Gpu;

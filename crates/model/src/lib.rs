@@ -34,7 +34,7 @@ pub use config::{Family, ModelConfig};
 pub use cross_encoder::{CrossEncoder, Stage};
 #[cfg(feature = "gpu")]
 pub use crossrank_kernels::Gpu;
-pub use crossrank_kernels::{Device, Rows as HiddenStates, Segments, instructions};
+pub use crossrank_kernels::{Device, Rows as HiddenStates, Segments, instructions, together};
 pub use embeddings::{PackedPairs, position_ids};
 pub use error::{ModelError, WrongTensor};
 pub use form::Form;

@@ -1,7 +1,7 @@
 //! The loop: requests share forward passes. Between two passes, and only there, cancelling, deadlines and
 //! new requests are looked at.
 
-use crossrank_model::{ModelError, PackedPairs};
+use crossrank_model::{ModelError, PackedPairs, together};
 use crossrank_tokenizer::PairIds;
 use tracing::{Instrument, trace_span};
 use web_time::Instant;
@@ -137,8 +137,7 @@ impl Reranker {
         let kind = self.summary.device.kind;
         let forward = || caught(kind, self.model.forward(&packed));
         let logits = match kind {
-            // In rayon's pool: from outside every product would wake its threads anew.
-            DeviceKind::Cpu => rayon::scope(|_| pollster::block_on(forward()))?,
+            DeviceKind::Cpu => together(|| pollster::block_on(forward()))?,
             _ => forward().await?,
         };
         let elapsed = started.elapsed();

@@ -2,11 +2,10 @@
 
 use std::mem::MaybeUninit;
 
-use rayon::prelude::*;
-
 use super::aligned::Aligned;
 use super::math::exp;
 use super::simd::{Kernel, Simd, run};
+use super::team::each;
 use super::threads::assume_written;
 use super::tile::{pack_rows, panel_columns, tile};
 
@@ -54,7 +53,7 @@ pub fn attention<'o>(
             |head| Head { query: own, key_value: own_key_value, step, first: head * head_dim, head_dim, out };
         parts.extend((0..heads).map(head));
     }
-    parts.into_par_iter().for_each_init(Scratch::default, |scratch, head| head.attend(operands, scratch));
+    each(parts, Scratch::default, |scratch, head| head.attend(operands, scratch));
     // SAFETY: the segments' queries are all queries, and of each every column of every head is written.
     unsafe { assume_written(out) }
 }

@@ -2,13 +2,12 @@
 
 use std::mem::MaybeUninit;
 
-use rayon::prelude::*;
-
 use super::aligned::Aligned;
 use super::integers::{Bits, IntegerPanels};
 use super::output::{Output, Part};
 use super::quantized::{QuantizedPanels, QuantizedProduct};
 use super::simd::{Kernel, Simd, run};
+use super::team::each;
 use super::threads::assume_written;
 use super::tile::{Tiled, pack_rows, panel_columns, tile};
 use crate::Activation;
@@ -48,16 +47,20 @@ impl PackedMatrix {
     pub fn from_rows(outputs: usize, inputs: usize, read: impl Fn(usize, &mut [f32]) + Sync) -> Self {
         let columns = run(PanelColumns);
         let mut values = Aligned::zeros(outputs.next_multiple_of(columns) * inputs);
-        let panels = values.par_chunks_exact_mut(columns * inputs).enumerate();
-        panels.for_each(|(index, panel)| {
-            let rows = index * columns..outputs.min((index + 1) * columns);
-            let mut floats = vec![0.0; rows.len() * inputs];
-            rows.zip(floats.chunks_exact_mut(inputs)).for_each(|(row, out)| read(row, out));
-            for (input, values) in panel.chunks_exact_mut(columns).enumerate() {
-                let rows = floats.chunks_exact(inputs);
-                values.iter_mut().zip(rows).for_each(|(value, row)| *value = row[input]);
-            }
-        });
+        let panels = values.chunks_exact_mut(columns * inputs).enumerate().collect();
+        each(
+            panels,
+            || (),
+            |(), (index, panel)| {
+                let rows = index * columns..outputs.min((index + 1) * columns);
+                let mut floats = vec![0.0; rows.len() * inputs];
+                rows.zip(floats.chunks_exact_mut(inputs)).for_each(|(row, out)| read(row, out));
+                for (input, values) in panel.chunks_exact_mut(columns).enumerate() {
+                    let rows = floats.chunks_exact(inputs);
+                    values.iter_mut().zip(rows).for_each(|(value, row)| *value = row[input]);
+                }
+            },
+        );
         Self { values: Values::F32(values), inputs, outputs }
     }
 

@@ -11,6 +11,7 @@ mod norm;
 mod output;
 mod quantized;
 mod simd;
+mod team;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -24,6 +25,7 @@ pub use attention::{Operands, attention};
 pub use integers::Bits;
 pub use linear::{PackedMatrix, linear};
 pub use norm::add_norm;
+pub use team::together;
 pub use threads::{side_by_side, written};
 
 /// The vector instructions that this processor has and the kernels use.

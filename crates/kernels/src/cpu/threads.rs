@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use rayon::prelude::*;
+use super::team::each;
 
 /// What the rows of a part are a multiple of: whole tiles of every instruction set.
 const TILE_ROWS: usize = 12;
@@ -31,9 +31,9 @@ pub fn side_by_side(
         });
     };
     written(rows * output_width, |out| {
-        let outs = out.par_chunks_mut(share * output_width);
-        let parts = input.par_chunks(share * input_width).zip(outs).enumerate();
-        parts.for_each(|(index, (input, out))| part(index * share, input, out));
+        let outs = out.chunks_mut(share * output_width);
+        let parts = input.chunks(share * input_width).zip(outs).enumerate().collect();
+        each(parts, || (), |(), (index, (input, out))| part(index * share, input, out));
         // SAFETY: every part was filled.
         unsafe { assume_written(out) }
     })
