@@ -43,7 +43,7 @@ ggufTest("one GGUF file scores as the checkpoint and the tokenizer that it was m
 ggufTest("integers score the same from an address and as a file that was picked", () =>
   site.visit(async (page) => {
     for (const name of ["xlmr-q8_0", "xlmr-flash-q4_0"]) {
-      const { logits } = await score(page, `/gguf/${name}.gguf`, { dtype: "f32" });
+      const { logits } = await score(page, `/gguf/${name}.gguf`);
       const picked = await page.evaluateHandle(async (name) => [new File([await (await fetch(`/gguf/${name}.gguf`)).blob()], `${name}.gguf`)], name);
       assertClose((await score(page, picked)).logits, logits, 1e-6);
     }

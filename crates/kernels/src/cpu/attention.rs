@@ -77,15 +77,16 @@ unsafe impl Send for Head<'_> {}
 impl Head<'_> {
     /// Computes it with the best instructions that this processor has.
     fn attend(self, operands: Operands, scratch: &mut Scratch) {
-        #[cfg(target_arch = "x86_64")]
-        if operands == Operands::Bf16
-            && super::x86::level() == super::x86::Level::Amx
-            && super::amx::takes(self.head_dim)
-        {
-            // SAFETY: the level says that the processor has them.
-            return unsafe { super::amx::attend(self, scratch) };
+        match operands {
+            #[cfg(target_arch = "x86_64")]
+            Operands::Bf16
+                if super::amx::takes(self.head_dim) && super::x86::level() == super::x86::Level::Amx =>
+            {
+                // SAFETY: the level says that the processor has them.
+                unsafe { super::amx::attend(self, scratch) }
+            }
+            _ => run(Attention { head: self, scratch }),
         }
-        run(Attention { head: self, scratch });
     }
 }
 

@@ -135,7 +135,7 @@ impl Team {
         // Every part was begun: what is not done is done by helpers that are at it.
         self.state.fetch_add(STEP, Ordering::Relaxed);
         let mut rounds = 0;
-        while self.state.load(Ordering::Acquire) % STEP != 0 {
+        while !self.state.load(Ordering::Acquire).is_multiple_of(STEP) {
             wait(&mut rounds);
         }
         if let Some(panic) = job.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
