@@ -124,8 +124,8 @@ impl Linear {
                 let (weight, bias) = self.packed();
                 let outputs = weight.outputs();
                 let values = cpu::side_by_side((values, *width), outputs, ALL, |places, rows, out| {
-                    let _span = trace_span!("projection").entered();
-                    let out = cpu::linear(rows, &weight, bias, Activation::None, out);
+                    let out = trace_span!("projection")
+                        .in_scope(|| cpu::linear(rows, &weight, bias, Activation::None, out));
                     norm.add_norm(out, Some(&residual[places.start * outputs..places.end * outputs]));
                     out
                 });

@@ -7,8 +7,8 @@ use super::super::attention::{Head, Scratch};
 use super::super::simd::Simd;
 use super::{Configuration, LINE, S, SIDE, float_products};
 
-/// Pairs of bf16 that a row of a register holds.
-const PAIRS: usize = 16;
+/// Pairs of bf16 that a row of a register holds, and floats of a vector.
+const PAIRS: usize = S::LANES;
 /// Floats between two rows of scores: rows a power of two apart would share few places of the cache.
 const APART: usize = LINE / 4;
 
@@ -55,7 +55,7 @@ pub(crate) unsafe fn attend(head: Head, scratch: &mut Scratch) {
                 float_products(left, panel.as_ptr().cast(), columns / SIDE, to);
                 let out = out.add(index * SIDE * step + first + index_of_panel * SIDE);
                 for (row, (sums, share)) in sums.iter().zip(shares).enumerate().take(rows) {
-                    for half in [0, S::LANES] {
+                    for half in [0, PAIRS] {
                         let mean = S::mul(S::load(sums[half..].as_ptr()), S::splat(share));
                         S::store(mean, out.add(row * step + half));
                     }
@@ -71,15 +71,15 @@ pub(crate) unsafe fn attend(head: Head, scratch: &mut Scratch) {
 unsafe fn pack_keys(keys: &[f32], step: usize, head_dim: usize, panels: &mut [f32]) {
     for (panel, keys) in panels.chunks_exact_mut(SIDE * head_dim / 2).zip(keys.chunks(SIDE * step)) {
         for (dim, panel) in (0..head_dim).step_by(SIDE).zip(panel.chunks_exact_mut(PAIRS * SIDE)) {
-            for half in 0..2 {
+            for half in [0, PAIRS] {
                 unsafe {
-                    let mut rows = [_mm512_setzero_si512(); 16];
-                    for (row, keys) in rows.iter_mut().zip(keys.chunks(step).skip(16 * half)) {
+                    let mut rows = [_mm512_setzero_si512(); PAIRS];
+                    for (row, keys) in rows.iter_mut().zip(keys.chunks(step).skip(half)) {
                         let key = keys[dim..][..SIDE].as_ptr();
-                        *row = rounded(S::load(key), S::load(key.add(16)));
+                        *row = rounded(S::load(key), S::load(key.add(PAIRS)));
                     }
                     for (pairs, panel) in turned(rows).into_iter().zip(panel.chunks_exact_mut(SIDE)) {
-                        _mm512_storeu_si512(panel[16 * half..].as_mut_ptr().cast(), pairs);
+                        _mm512_storeu_si512(panel[half..].as_mut_ptr().cast(), pairs);
                     }
                 }
             }
@@ -95,7 +95,7 @@ unsafe fn pack_values(values: &[f32], step: usize, count: usize, panels: &mut [f
         let mut rows = values.chunks(step).map(|row| &row[index * SIDE..][..SIDE]);
         for pairs in panel.chunks_exact_mut(SIDE) {
             let (upper, lower) = (rows.next(), rows.next());
-            for half in [0, 16] {
+            for half in [0, PAIRS] {
                 unsafe {
                     let mut both = [S::splat(0.0); 2];
                     for (row, both) in [upper, lower].into_iter().zip(&mut both) {
@@ -119,7 +119,7 @@ unsafe fn pack_queries(queries: &[f32], step: usize, head_dim: usize, packed: &m
         for (query, packed) in queries.chunks(step).zip(packed.chunks_exact_mut(head_dim / 2)) {
             for (query, packed) in query[..head_dim].chunks_exact(SIDE).zip(packed.chunks_exact_mut(PAIRS)) {
                 let query = query.as_ptr();
-                let pairs = rounded(S::mul(S::load(query), scale), S::mul(S::load(query.add(16)), scale));
+                let pairs = rounded(S::mul(S::load(query), scale), S::mul(S::load(query.add(PAIRS)), scale));
                 _mm512_storeu_si512(packed.as_mut_ptr().cast(), pairs);
             }
         }
@@ -134,14 +134,14 @@ unsafe fn softmax(scores: &mut [f32], count: usize) -> f32 {
     let (mut from, mut to) = (scores.as_ptr(), scores.as_mut_ptr());
     unsafe {
         let mut largest = S::splat(f32::MIN);
-        for scores in scores.chunks_exact(S::LANES) {
+        for scores in scores.chunks_exact(PAIRS) {
             largest = S::max(largest, S::load(scores.as_ptr()));
         }
         let largest = S::splat(_mm512_reduce_max_ps(largest));
         let mut total = S::splat(0.0);
         for _ in 0..scores.len() / SIDE {
             let left = exp2(S::sub(S::load(from), largest));
-            let right = exp2(S::sub(S::load(from.add(S::LANES)), largest));
+            let right = exp2(S::sub(S::load(from.add(PAIRS)), largest));
             total = S::add(total, S::add(left, right));
             _mm512_storeu_si512(to.cast(), rounded(left, right));
             (from, to) = (from.add(SIDE), to.add(PAIRS));
@@ -189,7 +189,7 @@ unsafe fn in_turns() -> __m512i {
 
 /// Rows as columns: four times over, the rows of both halves in turns, element by element.
 #[inline(always)]
-unsafe fn turned(mut rows: [__m512i; 16]) -> [__m512i; 16] {
+unsafe fn turned(mut rows: [__m512i; PAIRS]) -> [__m512i; PAIRS] {
     unsafe {
         let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
         let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
