@@ -87,8 +87,8 @@ pub(crate) struct Incoming {
     precision: Precision,
     next: usize,
     kept: Kept,
-    /// Whether rows are kept as the bytes that they come in.
-    as_is: bool,
+    /// What a row is rounded to before it is kept; `None` where it is kept as the bytes that it comes in.
+    rounded_to: Option<Precision>,
     /// A row in f32 on its way from one form to another.
     row: Vec<f32>,
 }
@@ -103,15 +103,20 @@ impl Incoming {
     /// [`ModelError::NoMemory`].
     pub(crate) fn new(rows: Rows, role: Role, keep: &Keep) -> Result<Self, ModelError> {
         let precision = keep.precision(role);
-        let form = keep.stored_form(role, &rows);
-        let is_rounded = role == Role::Matrix && !rows.form.is_within(precision);
-        let as_is = form == Some(rows.form) && !is_rounded;
-        let kept = match form {
-            Some(_) if as_is => Kept::Stored(StoredRows::reserve(rows.clone())?),
-            Some(form) => Kept::Stored(StoredRows::reserve(rows.in_form(form))?),
-            None => Kept::Floats(reserve(rows.name(), rows.count, rows.width)?),
+        // A matrix that the CPU multiplies is kept in 8 bits, but holds no more than the 4 that are asked for.
+        let is_q4_matrix =
+            role == Role::Matrix && precision == Precision::Q4 && !rows.form.is_within(precision);
+        let (kept, rounded_to) = match keep.stored_form(role, &rows) {
+            Some(form) if form == rows.form && !is_q4_matrix => {
+                (Kept::Stored(StoredRows::reserve(rows.clone())?), None)
+            }
+            Some(form) => {
+                let rounded_to = if is_q4_matrix { Precision::Q4 } else { Precision::F32 };
+                (Kept::Stored(StoredRows::reserve(rows.in_form(form))?), Some(rounded_to))
+            }
+            None => (Kept::Floats(reserve(rows.name(), rows.count, rows.width)?), Some(precision)),
         };
-        Ok(Self { role, precision, next: 0, kept, as_is, row: vec![0.0; rows.width], rows })
+        Ok(Self { role, precision, next: 0, kept, rounded_to, row: vec![0.0; rows.width], rows })
     }
 
     /// Takes the bytes of the next row.
@@ -121,24 +126,14 @@ impl Incoming {
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), ModelError> {
         let row = self.next;
         self.next += 1;
+        match self.rounded_to {
+            Some(precision) => self.rows.decode(row, bytes, precision, &mut self.row)?,
+            None => self.rows.check(row, bytes)?,
+        }
         match &mut self.kept {
-            Kept::Floats(values) => {
-                self.rows.decode(row, bytes, self.precision, &mut self.row)?;
-                values.extend_from_slice(&self.row);
-            }
-            Kept::Stored(stored) if self.as_is => {
-                self.rows.check(row, bytes)?;
-                stored.push_stored(bytes);
-            }
-            Kept::Stored(stored) => {
-                // A matrix that the CPU multiplies is kept in 8 bits, but holds no more than the 4 that are asked for.
-                let precision = match (self.role, self.precision) {
-                    (Role::Matrix, Precision::Q4) => Precision::Q4,
-                    _ => Precision::F32,
-                };
-                self.rows.decode(row, bytes, precision, &mut self.row)?;
-                stored.push(&self.row)?;
-            }
+            Kept::Floats(values) => values.extend_from_slice(&self.row),
+            Kept::Stored(stored) if self.rounded_to.is_none() => stored.push_stored(bytes),
+            Kept::Stored(stored) => stored.push(&self.row)?,
         }
         Ok(())
     }

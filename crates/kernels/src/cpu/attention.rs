@@ -8,13 +8,19 @@ use super::simd::{Kernel, Simd, run};
 use super::team::each;
 use super::threads::assume_written;
 use super::tile::{pack_rows, panel_columns, tile};
+#[cfg(target_arch = "x86_64")]
+use super::{
+    amx::Configuration,
+    bf16::{Vectors, attend},
+    x86::Level,
+};
 
 /// What the operands of attention's products are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operands {
     /// The floats that come in.
     F32,
-    /// The same rounded to 8 bits, where that is faster.
+    /// The same rounded to 8 bits, where the processor multiplies such.
     Bf16,
 }
 
@@ -77,16 +83,16 @@ unsafe impl Send for Head<'_> {}
 impl Head<'_> {
     /// Computes it with the best instructions that this processor has.
     fn attend(self, operands: Operands, scratch: &mut Scratch) {
-        match operands {
-            #[cfg(target_arch = "x86_64")]
-            Operands::Bf16
-                if super::amx::takes(self.head_dim) && super::x86::level() == super::x86::Level::Amx =>
-            {
-                // SAFETY: the level says that the processor has them.
-                unsafe { super::amx::attend(self, scratch) }
+        #[cfg(target_arch = "x86_64")]
+        if operands == Operands::Bf16 && super::bf16::takes(self.head_dim) {
+            // SAFETY: the level says that the processor has them.
+            match super::x86::level() {
+                Level::Amx => return unsafe { attend::<Configuration>(self, scratch) },
+                Level::Avx512Bf16 => return unsafe { attend::<Vectors>(self, scratch) },
+                _ => {}
             }
-            _ => run(Attention { head: self, scratch }),
         }
+        run(Attention { head: self, scratch });
     }
 }
 

@@ -4,6 +4,8 @@ mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod integers;
 mod linear;
 mod math;
@@ -31,8 +33,10 @@ pub use threads::{side_by_side, written};
 /// The vector instructions that this processor has and the kernels use.
 pub fn instructions() -> &'static str {
     #[cfg(target_arch = "x86_64")]
-    if x86::level() == x86::Level::Amx {
-        return "AVX-512 VNNI, AMX";
+    match x86::level() {
+        x86::Level::Amx => return "AVX-512 VNNI, AMX",
+        x86::Level::Avx512Bf16 => return "AVX-512 VNNI, BF16",
+        _ => {}
     }
     simd::run(Name)
 }

@@ -1,5 +1,8 @@
 //! The vector instructions that the kernels are written in, once for each instruction set.
 
+#[cfg(target_arch = "x86_64")]
+use super::x86::{Level, avx_vnni, avx2, avx512, avx512_vnni, level};
+
 /// Vectors of f32. Everything is `inline(always)`: it becomes instructions of the set only inside a function
 /// that is compiled for it, which [`run`] sees to.
 ///
@@ -68,12 +71,12 @@ pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: the processor has what is asked of it in the same line, or what all of its kind have.
     unsafe {
         #[cfg(target_arch = "x86_64")]
-        match super::x86::level() {
-            super::x86::Level::Amx | super::x86::Level::Avx512Vnni => return super::x86::avx512_vnni(kernel),
-            super::x86::Level::Avx512 => return super::x86::avx512(kernel),
-            super::x86::Level::AvxVnni => return super::x86::avx_vnni(kernel),
-            super::x86::Level::Avx2 => return super::x86::avx2(kernel),
-            super::x86::Level::Baseline => {}
+        match level() {
+            Level::Amx | Level::Avx512Bf16 | Level::Avx512Vnni => return avx512_vnni(kernel),
+            Level::Avx512 => return avx512(kernel),
+            Level::AvxVnni => return avx_vnni(kernel),
+            Level::Avx2 => return avx2(kernel),
+            Level::Baseline => {}
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         return kernel.run::<super::wasm::Simd128>();

@@ -39,7 +39,7 @@ pub fn together<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if threads == 1 || ROLE.get() != Role::Outside {
         return work();
     }
-    let team = &Team { threads, ..Team::default() };
+    let team = &Team::default();
     rayon::scope(|scope| {
         let _end = End(team);
         let leader = rayon::current_thread_index();
@@ -83,7 +83,6 @@ fn in_role<T>(role: Role, work: impl FnOnce() -> T) -> T {
 /// Threads at the side of one, which shares one job after the other with them.
 #[derive(Default)]
 struct Team {
-    threads: usize,
     /// Jobs that were begun or ended, in the upper half: an odd number while there is one. In the lower half, how many
     /// helpers are at it.
     state: AtomicU64,
@@ -131,7 +130,7 @@ impl Team {
         let job = Job { share, panic: Mutex::new(None) };
         self.job.store(ptr::from_ref(&job).cast_mut().cast(), Ordering::Relaxed);
         self.state.fetch_add(STEP, Ordering::Release);
-        job.join_in(Member { index: 0, count: self.threads });
+        job.join_in(Member { index: 0, count: rayon::current_num_threads() });
         // Every part was begun: what is not done is done by helpers that are at it.
         self.state.fetch_add(STEP, Ordering::Relaxed);
         let mut rounds = 0;

@@ -9,6 +9,8 @@ use super::simd::{Kernel, Simd};
 pub(crate) enum Level {
     /// For products of integers, and attention between them; the rest as [`Self::Avx512Vnni`].
     Amx,
+    /// For attention between products of integers; the rest as [`Self::Avx512Vnni`].
+    Avx512Bf16,
     Avx512Vnni,
     Avx512,
     AvxVnni,
@@ -24,9 +26,12 @@ pub(crate) fn level() -> Level {
     }
     let has_avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
     let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let has_vnni = is_x86_feature_detected!("avx512vnni");
+    let has_bf16 = is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512dq");
     match (has_avx512, has_avx2) {
-        (true, _) if is_x86_feature_detected!("avx512vnni") && super::amx::is_available() => Level::Amx,
-        (true, _) if is_x86_feature_detected!("avx512vnni") => Level::Avx512Vnni,
+        (true, _) if has_vnni && has_bf16 && super::amx::is_available() => Level::Amx,
+        (true, _) if has_vnni && has_bf16 => Level::Avx512Bf16,
+        (true, _) if has_vnni => Level::Avx512Vnni,
         (true, _) => Level::Avx512,
         (_, true) if is_x86_feature_detected!("avxvnni") => Level::AvxVnni,
         (_, true) => Level::Avx2,
@@ -327,9 +332,15 @@ pub(crate) mod tests {
     /// Runs `test` with every set of instructions that this processor has.
     pub(crate) fn at_every_level(test: impl Fn()) {
         let best = level();
-        for level in
-            [Level::Amx, Level::Avx512Vnni, Level::Avx512, Level::AvxVnni, Level::Avx2, Level::Baseline]
-        {
+        for level in [
+            Level::Amx,
+            Level::Avx512Bf16,
+            Level::Avx512Vnni,
+            Level::Avx512,
+            Level::AvxVnni,
+            Level::Avx2,
+            Level::Baseline,
+        ] {
             // A processor with AVX-512 may lack AVX-VNNI.
             if level >= best && (level != Level::AvxVnni || is_x86_feature_detected!("avxvnni")) {
                 LEVEL.set(Some(level));

@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::super::aligned::Aligned;
+use super::super::bf16::Products;
 use super::super::output::Part;
 use super::super::quantized::{BLOCK, INPUTS_AT_ONCE, Panel, QuantizedProduct, quantize_block};
 use super::super::simd::Simd;
@@ -23,7 +24,7 @@ pub(crate) unsafe fn multiply(product: QuantizedProduct) {
     let QuantizedProduct { rows, inputs, panels, mut out } = product;
     let mut left = TileRows::new(inputs);
     let mut integers = Aligned::zeros(inputs.div_ceil(BLOCK) * SIDE * SIDE);
-    let _configuration = unsafe { Configuration::load() };
+    let _configuration = unsafe { Configuration::begin() };
     for (index, group) in rows.chunks(GROUP * inputs).enumerate() {
         unsafe { left.quantize(group) };
         let rows = group.len() / inputs;

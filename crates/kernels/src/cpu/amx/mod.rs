@@ -3,15 +3,14 @@
 //!
 //! The compiler has no stable functions for them, hence assembly: Intel 64 manual, volume 1, chapter 18.
 
-mod attention;
 mod integers;
 
 use std::arch::{asm, x86_64::__cpuid_count};
 use std::sync::LazyLock;
 
-pub(crate) use attention::{attend, takes};
 pub(crate) use integers::multiply;
 
+use super::bf16::Products;
 use super::x86::Avx512;
 
 /// The vectors beside the registers; processors with AMX have them.
@@ -28,10 +27,7 @@ pub(crate) fn is_available() -> bool {
     static IS_AVAILABLE: LazyLock<bool> = LazyLock::new(|| {
         // AMX-BF16, AMX-TILE and AMX-INT8.
         const BITS: u32 = 1 << 22 | 1 << 24 | 1 << 25;
-        is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bf16")
-            && __cpuid_count(7, 0).edx & BITS == BITS
-            && may_be_used()
+        __cpuid_count(7, 0).edx & BITS == BITS && may_be_used()
     });
     *IS_AVAILABLE
 }
@@ -121,11 +117,11 @@ products!(integer_products, "tdpbusd");
 products!(float_products, "tdpbf16ps");
 
 /// The shape of the registers, as this thread has it until it is dropped.
-struct Configuration;
+pub(crate) struct Configuration;
 
-impl Configuration {
+impl Products for Configuration {
     #[inline(always)]
-    unsafe fn load() -> Self {
+    unsafe fn begin() -> Self {
         /// As LDTILECFG reads it.
         #[repr(C, align(64))]
         struct Shape {
@@ -141,6 +137,18 @@ impl Configuration {
         shape.rows[..8].fill(16);
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const shape, options(nostack, readonly)) };
         Self
+    }
+
+    #[inline(always)]
+    unsafe fn sums(
+        &self,
+        left: (*const u8, usize),
+        panel: *const u8,
+        steps: usize,
+        sums: (*mut u8, usize),
+        _rows: usize,
+    ) {
+        unsafe { float_products(left, panel, steps, sums) }
     }
 }
 

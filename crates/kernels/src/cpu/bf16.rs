@@ -3,16 +3,98 @@
 use std::arch::x86_64::*;
 use std::array::from_fn;
 
-use super::super::attention::{Head, Scratch};
-use super::super::simd::Simd;
-use super::{Configuration, LINE, S, SIDE, float_products};
+use super::attention::{Head, Scratch};
+use super::simd::Simd;
+use super::x86::Avx512;
 
-/// Pairs of bf16 that a row of a register holds, and floats of a vector.
+/// The vectors; processors with such products have them.
+type S = Avx512<true>;
+
+/// Rows and columns of sums that are made at once.
+pub(crate) const SIDE: usize = 32;
+/// Pairs of bf16, or floats, of a vector.
 const PAIRS: usize = S::LANES;
 /// Floats between two rows of scores: rows a power of two apart would share few places of the cache.
-const APART: usize = LINE / 4;
+const APART: usize = 16;
 
-/// Whether heads of so many columns fill the registers.
+/// How products of bf16 are made.
+pub(crate) trait Products {
+    /// What a thread has set up until it is dropped.
+    ///
+    /// # Safety
+    /// The processor must have the instructions.
+    unsafe fn begin() -> Self;
+
+    /// The sums of products of the first `rows` of [`SIDE`] rows with the [`SIDE`] columns of a panel; what becomes of the
+    /// other rows' sums does not matter.
+    ///
+    /// - `left`: rows and the bytes from one to the next, each `steps` times [`SIDE`] bf16
+    /// - `panel`: for each pair of `left`, that of every column
+    /// - `sums`: rows of [`SIDE`] f32, and the bytes from one to the next
+    ///
+    /// # Safety
+    /// The memory must be there, for all [`SIDE`] rows.
+    unsafe fn sums(
+        &self,
+        left: (*const u8, usize),
+        panel: *const u8,
+        steps: usize,
+        sums: (*mut u8, usize),
+        rows: usize,
+    );
+}
+
+/// In vectors, by `vdpbf16ps`.
+pub(crate) struct Vectors;
+
+impl Products for Vectors {
+    #[inline(always)]
+    unsafe fn begin() -> Self {
+        Self
+    }
+
+    #[inline(always)]
+    unsafe fn sums(
+        &self,
+        (left, stride): (*const u8, usize),
+        panel: *const u8,
+        steps: usize,
+        (sums, sums_stride): (*mut u8, usize),
+        rows: usize,
+    ) {
+        /// With two vectors a row, what the registers hold beside what they are made of.
+        const ROWS: usize = 8;
+        for first in (0..rows).step_by(ROWS) {
+            unsafe {
+                let mut tile = [[S::splat(0.0); 2]; ROWS];
+                for pair in 0..steps * PAIRS {
+                    let columns = panel.add(4 * SIDE * pair).cast();
+                    let columns = [S::load(columns), S::load(columns.add(PAIRS))];
+                    for (row, tile) in tile.iter_mut().enumerate() {
+                        let pair = left.add((first + row) * stride + 4 * pair).cast::<f32>().read_unaligned();
+                        for (sum, columns) in tile.iter_mut().zip(columns) {
+                            *sum = _mm512_dpbf16_ps(*sum, as_bf16(S::splat(pair)), as_bf16(columns));
+                        }
+                    }
+                }
+                for (row, tile) in tile.into_iter().enumerate() {
+                    let sums = sums.add((first + row) * sums_stride).cast();
+                    S::store(tile[0], sums);
+                    S::store(tile[1], sums.add(PAIRS));
+                }
+            }
+        }
+    }
+}
+
+/// The same bits.
+#[inline(always)]
+unsafe fn as_bf16(pairs: __m512) -> __m512bh {
+    // SAFETY: both types are 64 bytes.
+    unsafe { std::mem::transmute(pairs) }
+}
+
+/// Whether heads of so many columns are whole steps of products.
 pub(crate) fn takes(head_dim: usize) -> bool {
     head_dim.is_multiple_of(SIDE)
 }
@@ -20,9 +102,9 @@ pub(crate) fn takes(head_dim: usize) -> bool {
 /// One head's attention, of as many columns as [`takes`] says.
 ///
 /// # Safety
-/// The registers must be available, and AVX-512 with VNNI and BF16.
+/// The processor must have the instructions of `P`, and AVX-512 with VNNI and BF16.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx512bf16,avx2,fma")]
-pub(crate) unsafe fn attend(head: Head, scratch: &mut Scratch) {
+pub(crate) unsafe fn attend<P: Products>(head: Head, scratch: &mut Scratch) {
     let Head { query, key_value, step, first, head_dim, out } = head;
     let keys = key_value.len() / step / 2;
     let columns = keys.next_multiple_of(SIDE);
@@ -36,14 +118,14 @@ pub(crate) unsafe fn attend(head: Head, scratch: &mut Scratch) {
     unsafe {
         pack_keys(&key_value[first..], 2 * step, head_dim, key_panels);
         pack_values(&key_value[step + first..], 2 * step, columns, value_panels);
-        let _configuration = Configuration::load();
+        let products = P::begin();
         for (index, query) in query.chunks(SIDE * step).enumerate() {
             let rows = query.len() / step;
             pack_queries(&query[first..], step, head_dim, queries);
             let left = (queries.as_ptr().cast(), 2 * head_dim);
             for (index, panel) in key_panels.chunks_exact(SIDE * head_dim / 2).enumerate() {
                 let scores = scores[index * SIDE..].as_mut_ptr().cast();
-                float_products(left, panel.as_ptr().cast(), head_dim / SIDE, (scores, 4 * stride));
+                products.sums(left, panel.as_ptr().cast(), head_dim / SIDE, (scores, 4 * stride), rows);
             }
             let mut shares = [0.0; SIDE];
             for (scores, share) in scores.chunks_exact_mut(stride).zip(&mut shares).take(rows) {
@@ -52,7 +134,7 @@ pub(crate) unsafe fn attend(head: Head, scratch: &mut Scratch) {
             let left = (scores.as_ptr().cast(), 4 * stride);
             for (index_of_panel, panel) in value_panels.chunks_exact(columns / 2 * SIDE).enumerate() {
                 let to = (sums.as_mut_ptr().cast(), 4 * SIDE);
-                float_products(left, panel.as_ptr().cast(), columns / SIDE, to);
+                products.sums(left, panel.as_ptr().cast(), columns / SIDE, to, rows);
                 let out = out.add(index * SIDE * step + first + index_of_panel * SIDE);
                 for (row, (sums, share)) in sums.iter().zip(shares).enumerate().take(rows) {
                     for half in [0, PAIRS] {
