@@ -44,9 +44,26 @@ impl Output<'_> {
         part: Part,
     ) {
         let outputs = self.bias.len();
-        let rows = (self.values.len() / outputs - first_row).min(ROWS);
-        for (row, sums) in sums.into_iter().enumerate().take(rows) {
-            for (half, sum) in sums.into_iter().enumerate() {
+        let rows = self.values.len() / outputs - first_row;
+        // A number of rows that the compiler knows: their sums stay in registers.
+        if rows >= ROWS {
+            unsafe { self.add_rows::<S>(&sums, first_row, first_column, part) }
+        } else {
+            unsafe { self.add_rows::<S>(&sums[..rows], first_row, first_column, part) }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_rows<S: Simd>(
+        &mut self,
+        sums: &[[S::Vector; 2]],
+        first_row: usize,
+        first_column: usize,
+        part: Part,
+    ) {
+        let outputs = self.bias.len();
+        for (row, sums) in sums.iter().enumerate() {
+            for (half, &sum) in sums.iter().enumerate() {
                 let column = first_column + half * S::LANES;
                 let count = outputs.saturating_sub(column).min(S::LANES);
                 if count == 0 {

@@ -9,8 +9,8 @@ use super::linear::GROUP;
 use super::math::{ROUND, fold};
 use super::norm::load_at;
 use super::output::{Output, Part};
-use super::simd::{Simd, run};
-use super::tile::{Tiled, panel_columns, tile};
+use super::simd::{Kernel, Simd, run};
+use super::tile::{panel_columns, tile};
 
 /// Columns that share a scale and a zero point.
 pub(crate) const BLOCK: usize = 128;
@@ -110,22 +110,35 @@ impl QuantizedProduct<'_> {
     }
 }
 
-impl Tiled for QuantizedProduct<'_> {
+impl Kernel for QuantizedProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        unsafe {
+            match S::ROWS {
+                4 => self.multiply::<S, 4>(),
+                // With 12, as products of floats have them, the sums would leave the registers when they are scaled.
+                _ => self.multiply::<S, 6>(),
+            }
+        }
+    }
+}
+
+impl QuantizedProduct<'_> {
     #[inline(always)]
     unsafe fn multiply<S: Simd, const ROWS: usize>(mut self) {
         let columns = panel_columns::<S>();
-        let (quads, blocks) = (self.inputs.div_ceil(4), self.inputs.div_ceil(BLOCK));
-        let mut left = QuantizedRows::default();
+        let mut left = QuantizedRows::new::<S>(self.inputs, ROWS);
         for (index, group) in self.rows.chunks(GROUP * self.inputs).enumerate() {
-            unsafe { left.quantize::<S>(group, self.inputs, ROWS) };
+            unsafe { left.quantize::<S>(group) };
             for panel in 0..self.out.bias.len().div_ceil(columns) {
                 let weights = self.panels.panel(panel, self.inputs, columns);
-                for block in 0..(group.len() / self.inputs).div_ceil(ROWS) {
-                    let (first_row, first_column) = (index * GROUP + block * ROWS, panel * columns);
+                for row in (0..group.len() / self.inputs).step_by(ROWS) {
+                    let (first_row, first_column) = (index * GROUP + row, panel * columns);
                     unsafe {
                         self.out.prefetch::<S, ROWS>(first_row, first_column);
-                        let left = left.block::<S>(block, ROWS, quads, blocks);
-                        let mut sums = left.times::<S, ROWS>(&weights, quads);
+                        let mut sums = left.times::<S, ROWS>(row, &weights);
                         weights.scale::<S>(&mut sums);
                         let part = Part { is_first: true, is_last: true };
                         self.out.add::<S, ROWS>(sums, first_row, first_column, part);
@@ -136,80 +149,81 @@ impl Tiled for QuantizedProduct<'_> {
     }
 }
 
-/// Rows in 7 bits, in blocks of rows as a tile reads them.
-#[derive(Default)]
-struct QuantizedRows {
-    /// Of each block of rows, for each four columns, the four values of every row.
-    values: Vec<u8>,
-    /// Of each block of rows, for each block of columns, every row's scale,
-    scales: Aligned,
+/// Rows in 7 bits, one behind the other.
+pub(crate) struct QuantizedRows {
+    pub(crate) inputs: usize,
+    /// Rows whose scales are next to each other.
+    together: usize,
+    /// Bytes from one row to the next.
+    pub(crate) stride: usize,
+    /// For each four columns what [`Simd::load_quad`] reads.
+    pub(crate) values: Vec<u8>,
+    /// Of every `together` rows, for each block of columns, every row's scale,
+    pub(crate) scales: Aligned,
     /// and what its zero point stands for, negated.
-    zeros: Aligned,
-    /// A row on its way.
-    row: Vec<u8>,
-}
-
-/// The parts of [`QuantizedRows`] that belong to one block of rows.
-struct RowBlock {
-    values: *const u8,
-    scales: *const f32,
-    zeros: *const f32,
+    pub(crate) zeros: Aligned,
 }
 
 impl QuantizedRows {
     #[inline(always)]
-    unsafe fn quantize<S: Simd>(&mut self, rows: &[f32], inputs: usize, block_rows: usize) {
-        let (quads, blocks) = (inputs.div_ceil(4), inputs.div_ceil(BLOCK));
-        let count = (rows.len() / inputs).next_multiple_of(block_rows);
-        self.values.resize(count * quads * S::QUAD_BYTES, 0);
-        self.scales.resize(count * blocks);
-        self.zeros.resize(count * blocks);
-        self.row.resize(quads * 4 + S::LANES, 0);
-        for (index, row) in rows.chunks_exact(inputs).enumerate() {
-            let (first, place) = (index / block_rows * block_rows, index % block_rows);
+    pub(crate) fn new<S: Simd>(inputs: usize, together: usize) -> Self {
+        Self {
+            inputs,
+            together,
+            stride: inputs.next_multiple_of(INPUTS_AT_ONCE) / 4 * S::QUAD_BYTES,
+            values: Vec::new(),
+            scales: Aligned::default(),
+            zeros: Aligned::default(),
+        }
+    }
+
+    pub(crate) fn blocks(&self) -> usize {
+        self.inputs.div_ceil(BLOCK)
+    }
+
+    /// Where the scale and the zero of a row's first block are; the others' are `together` apart.
+    pub(crate) fn place(&self, row: usize) -> usize {
+        row / self.together * self.together * self.blocks() + row % self.together
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn quantize<S: Simd>(&mut self, rows: &[f32]) {
+        let count = (rows.len() / self.inputs).next_multiple_of(self.together);
+        // Behind a row's values are zeros of the weights, whatever is there.
+        self.values.resize(count * self.stride, 0);
+        self.scales.resize(count * self.blocks());
+        self.zeros.resize(count * self.blocks());
+        for (index, row) in rows.chunks_exact(self.inputs).enumerate() {
+            let first = self.place(index);
             for (block, values) in row.chunks(BLOCK).enumerate() {
-                let at = first * blocks + block * block_rows + place;
-                let quantized = &mut self.row[block * BLOCK..];
-                unsafe { (self.scales[at], self.zeros[at]) = quantize_block::<S>(values, quantized) };
-            }
-            let mut to = (first * quads + place) * S::QUAD_BYTES;
-            for quad in self.row[..quads * 4].as_chunks::<4>().0 {
-                unsafe { S::store_quad(*quad, self.values[to..to + S::QUAD_BYTES].as_mut_ptr()) };
-                to += block_rows * S::QUAD_BYTES;
+                let at = first + block * self.together;
+                let quads = &mut self.values[index * self.stride + block * BLOCK / 4 * S::QUAD_BYTES..];
+                unsafe { (self.scales[at], self.zeros[at]) = quantize_block::<S>(values, quads) };
             }
         }
     }
 
+    /// The products of `ROWS` rows with a panel, but for the scales of its columns.
     #[inline(always)]
-    fn block<S: Simd>(&self, block: usize, block_rows: usize, quads: usize, blocks: usize) -> RowBlock {
-        RowBlock {
-            values: self.values[block * block_rows * quads * S::QUAD_BYTES..].as_ptr(),
-            scales: self.scales[block * block_rows * blocks..].as_ptr(),
-            zeros: self.zeros[block * block_rows * blocks..].as_ptr(),
-        }
-    }
-}
-
-impl RowBlock {
-    /// The product with a panel, but for the scales of its columns.
-    #[inline(always)]
-    unsafe fn times<S: Simd, const ROWS: usize>(self, panel: &Panel, quads: usize) -> [[S::Vector; 2]; ROWS] {
-        let Self { mut values, mut scales, zeros } = self;
+    unsafe fn times<S: Simd, const ROWS: usize>(&self, row: usize, panel: &Panel) -> [[S::Vector; 2]; ROWS] {
+        let first = self.place(row);
+        let mut values = self.values[row * self.stride..].as_ptr();
         let mut weights = panel.values.as_ptr();
-        let per_block = BLOCK / 4;
+        let scales = self.scales[first..].as_ptr();
+        let (quads, per_block) = (self.inputs.div_ceil(4), BLOCK / 4);
         unsafe {
-            let mut sums = tile::<S, ROWS>(quads.div_ceil(per_block), zeros, ROWS, panel.sums.as_ptr());
-            for start in (0..quads).step_by(per_block) {
-                let count = per_block.min(quads - start);
-                let integers = integer_tile::<S, ROWS>(count, values, weights);
+            let mut sums =
+                tile::<S, ROWS>(self.blocks(), self.zeros[first..].as_ptr(), ROWS, panel.sums.as_ptr());
+            for block in 0..self.blocks() {
+                let count = per_block.min(quads - block * per_block);
+                let integers = integer_tile::<S, ROWS>(count, (values, self.stride), weights);
                 for (row, (sums, integers)) in sums.iter_mut().zip(integers).enumerate() {
-                    let scale = S::splat(*scales.add(row));
+                    let scale = S::splat(*scales.add(block * ROWS + row));
                     sums[0] = S::mul_add(S::to_float(integers[0]), scale, sums[0]);
                     sums[1] = S::mul_add(S::to_float(integers[1]), scale, sums[1]);
                 }
-                values = values.add(count * ROWS * S::QUAD_BYTES);
+                values = values.add(count * S::QUAD_BYTES);
                 weights = weights.add(count * panel_columns::<S>() * 4);
-                scales = scales.add(ROWS);
             }
             sums
         }
@@ -219,7 +233,7 @@ impl RowBlock {
 #[inline(always)]
 unsafe fn integer_tile<S: Simd, const ROWS: usize>(
     quads: usize,
-    mut left: *const u8,
+    (mut left, stride): (*const u8, usize),
     mut weights: *const i8,
 ) -> [[S::Integers; 2]; ROWS] {
     unsafe {
@@ -227,11 +241,11 @@ unsafe fn integer_tile<S: Simd, const ROWS: usize>(
         for _ in 0..quads {
             let columns = [S::load_weights(weights), S::load_weights(weights.add(4 * S::LANES))];
             for (row, sums) in sums.iter_mut().enumerate() {
-                let quad = S::load_quad(left.add(row * S::QUAD_BYTES));
+                let quad = S::load_quad(left.add(row * stride));
                 sums[0] = S::dot(sums[0], quad, columns[0]);
                 sums[1] = S::dot(sums[1], quad, columns[1]);
             }
-            left = left.add(ROWS * S::QUAD_BYTES);
+            left = left.add(S::QUAD_BYTES);
             weights = weights.add(panel_columns::<S>() * 4);
         }
         sums
@@ -239,9 +253,25 @@ unsafe fn integer_tile<S: Simd, const ROWS: usize>(
 }
 
 /// Rounds `values` to 0…127 around a zero point, so that 0 stays 0; the size of a step, and what the zero point
-/// stands for, negated. `quantized` has room for a vector more than there are values.
+/// stands for, negated. `quads` has room for a vector more than there are values.
 #[inline(always)]
-pub(crate) unsafe fn quantize_block<S: Simd>(values: &[f32], quantized: &mut [u8]) -> (f32, f32) {
+unsafe fn quantize_block<S: Simd>(values: &[f32], quads: &mut [u8]) -> (f32, f32) {
+    unsafe {
+        if S::QUAD_BYTES == 4 {
+            return quantize_bytes::<S>(values, quads);
+        }
+        let mut bytes = [0; BLOCK];
+        let scale_and_zero = quantize_bytes::<S>(values, &mut bytes);
+        let quads = quads.chunks_exact_mut(S::QUAD_BYTES).take(values.len().div_ceil(4));
+        for (quad, place) in bytes.as_chunks::<4>().0.iter().zip(quads) {
+            S::store_quad(*quad, place.as_mut_ptr());
+        }
+        scale_and_zero
+    }
+}
+
+#[inline(always)]
+unsafe fn quantize_bytes<S: Simd>(values: &[f32], quantized: &mut [u8]) -> (f32, f32) {
     assert!(quantized.len() >= values.len().next_multiple_of(S::LANES));
     unsafe {
         // Loops of a length that the compiler knows are unrolled.

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use super::super::aligned::Aligned;
 use super::super::bf16::Products;
 use super::super::output::Part;
-use super::super::quantized::{BLOCK, INPUTS_AT_ONCE, Panel, QuantizedProduct, quantize_block};
+use super::super::quantized::{BLOCK, INPUTS_AT_ONCE, Panel, QuantizedProduct, QuantizedRows};
 use super::super::simd::Simd;
 use super::super::tile::tile;
 use super::{Configuration, LINE, S, SIDE, integer_products};
@@ -22,18 +22,18 @@ const ROWS: usize = 8;
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2,fma")]
 pub(crate) unsafe fn multiply(product: QuantizedProduct) {
     let QuantizedProduct { rows, inputs, panels, mut out } = product;
-    let mut left = TileRows::new(inputs);
+    let mut left = QuantizedRows::new::<S>(inputs, SIDE);
     let mut integers = Aligned::zeros(inputs.div_ceil(BLOCK) * SIDE * SIDE);
     let _configuration = unsafe { Configuration::begin() };
     for (index, group) in rows.chunks(GROUP * inputs).enumerate() {
-        unsafe { left.quantize(group) };
+        unsafe { left.quantize::<S>(group) };
         let rows = group.len() / inputs;
         for panel in 0..out.bias.len().div_ceil(SIDE) {
             let weights = panels.panel(panel, inputs, SIDE);
             for first_row in (0..rows).step_by(SIDE) {
                 unsafe {
                     out.prefetch::<S, SIDE>(index * GROUP + first_row, panel * SIDE);
-                    left.times(first_row, rows, &weights, &mut integers);
+                    left.products(first_row, rows, &weights, &mut integers);
                     for row in (first_row..rows.min(first_row + SIDE)).step_by(ROWS) {
                         let mut sums = left.scale(row, &weights, &integers);
                         weights.scale::<S>(&mut sums);
@@ -46,54 +46,11 @@ pub(crate) unsafe fn multiply(product: QuantizedProduct) {
     }
 }
 
-/// Rows in 7 bits, side by side in whole registers.
-struct TileRows {
-    inputs: usize,
-    /// Bytes of a row.
-    stride: usize,
-    values: Vec<u8>,
-    /// Of every [`SIDE`] rows, for each block of columns, every row's scale,
-    scales: Aligned,
-    /// and what its zero point stands for, negated.
-    zeros: Aligned,
-}
-
-impl TileRows {
-    fn new(inputs: usize) -> Self {
-        let stride = inputs.next_multiple_of(INPUTS_AT_ONCE);
-        Self { inputs, stride, values: Vec::new(), scales: Aligned::default(), zeros: Aligned::default() }
-    }
-
-    fn blocks(&self) -> usize {
-        self.inputs.div_ceil(BLOCK)
-    }
-
-    /// Where the scale and the zero of a row's first block are; the others' are [`SIDE`] apart.
-    fn place(&self, row: usize) -> usize {
-        row / SIDE * SIDE * self.blocks() + row % SIDE
-    }
-
-    #[inline(always)]
-    unsafe fn quantize(&mut self, rows: &[f32]) {
-        let count = (rows.len() / self.inputs).next_multiple_of(SIDE);
-        // Behind a row's values are zeros of the weights, whatever is there.
-        self.values.resize(count * self.stride, 0);
-        self.scales.resize(count * self.blocks());
-        self.zeros.resize(count * self.blocks());
-        for (index, row) in rows.chunks_exact(self.inputs).enumerate() {
-            let first = self.place(index);
-            for (block, values) in row.chunks(BLOCK).enumerate() {
-                let at = first + block * SIDE;
-                let quantized = &mut self.values[index * self.stride + block * BLOCK..];
-                unsafe { (self.scales[at], self.zeros[at]) = quantize_block::<S>(values, quantized) };
-            }
-        }
-    }
-
+impl QuantizedRows {
     /// The products of [`SIDE`] of so many rows with a panel, for each block of columns. On the way the rows send for
     /// the next panel, each [`SIDE`] for their share: else waiting for it takes a twentieth of the time.
     #[inline(always)]
-    unsafe fn times(&self, first_row: usize, rows: usize, panel: &Panel, integers: &mut Aligned) {
+    unsafe fn products(&self, first_row: usize, rows: usize, panel: &Panel, integers: &mut Aligned) {
         let share = (BLOCK * SIDE).div_ceil(rows.div_ceil(SIDE)).next_multiple_of(LINE);
         for (block, integers) in integers.chunks_exact_mut(SIDE * SIDE).enumerate() {
             let registers = (self.inputs - block * BLOCK).min(BLOCK).div_ceil(INPUTS_AT_ONCE);
