@@ -14,7 +14,11 @@ const PAIRS: &str =
     "[\"how many people live in the city ?\",\"berlin has many people .\"]\n[\"the museum\",\"berlin\"]\n";
 
 fn logits(model: &str) -> Vec<f64> {
-    let lines = json_lines(&stdout(&["score", "--pairs", "-", "--model", model], PAIRS));
+    logits_with(&["--model", model])
+}
+
+fn logits_with(flags: &[&str]) -> Vec<f64> {
+    let lines = json_lines(&stdout(&[&["score", "--pairs", "-"], flags].concat(), PAIRS));
     lines.iter().map(|line| line["logit"].as_f64().unwrap()).collect()
 }
 
@@ -37,6 +41,22 @@ fn a_q8_copy_scores_like_its_source_and_q4_a_little_less() {
     // Measured 0.004 and 0.09 on these random weights, of logits around 1.
     assert_close(&logits(&convert(model.path(), "q8", &folder.path().join("q8"))), &expected, 0.02);
     assert_close(&logits(&convert(model.path(), "q4", &folder.path().join("q4"))), &expected, 0.3);
+}
+
+#[test]
+fn a_gpu_has_the_weights_of_a_q4_copy() {
+    const ADAPTER: &str = "llvmpipe";
+    if !stdout(&["devices"], "").contains(ADAPTER) {
+        println!(
+            "skipped: a_gpu_has_the_weights_of_a_q4_copy: no Vulkan adapter named {ADAPTER} (install mesa-vulkan-drivers)"
+        );
+        return;
+    }
+    let (model, folder) = (TinyModel::new(), tempfile::tempdir().unwrap());
+    let copy = convert(model.path(), "q4", folder.path());
+    let expected = logits_with(&["--model", &copy, "--device", "cpu", "--dtype", "f32"]);
+    // The CPU rounds activations when it is asked for q4, a GPU does not.
+    assert_close(&logits_with(&["--model", &copy, "--device", ADAPTER, "--dtype", "q4"]), &expected, 1e-5);
 }
 
 #[test]

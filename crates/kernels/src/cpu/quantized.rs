@@ -116,9 +116,8 @@ impl Kernel for QuantizedProduct<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         unsafe {
-            match S::ROWS {
+            match S::INTEGER_ROWS {
                 4 => self.multiply::<S, 4>(),
-                // With 12, as products of floats have them, the sums would leave the registers when they are scaled.
                 _ => self.multiply::<S, 6>(),
             }
         }

@@ -16,6 +16,8 @@ pub(crate) trait Simd: Copy {
     const LANES: usize;
     /// Rows of a tile of a product: with two vectors a row, what the registers hold.
     const ROWS: usize;
+    /// Rows of a tile of integers: what the registers hold of them and of the floats that they become.
+    const INTEGER_ROWS: usize;
     type Vector: Copy;
     /// As many integers.
     type Integers: Copy;
@@ -99,6 +101,7 @@ impl Simd for Portable {
     const LANES: usize = 4;
     // NEON has 32 registers, SSE2 has 16.
     const ROWS: usize = if cfg!(target_arch = "aarch64") { 12 } else { 6 };
+    const INTEGER_ROWS: usize = if cfg!(target_arch = "aarch64") { 6 } else { 4 };
     type Vector = [f32; 4];
     type Integers = [i32; 4];
     type Weights = [[i8; 4]; 4];

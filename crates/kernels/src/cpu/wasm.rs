@@ -12,6 +12,7 @@ impl Simd for Simd128 {
     const LANES: usize = 4;
     // x86 has 16 registers, of which V8 keeps one; with 6 rows, as AVX2 has them, it is a fifth slower.
     const ROWS: usize = 4;
+    const INTEGER_ROWS: usize = 4;
     type Vector = v128;
     type Integers = v128;
     #[cfg(target_feature = "relaxed-simd")]
