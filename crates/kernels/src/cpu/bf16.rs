@@ -11,7 +11,7 @@ use super::x86::Avx512;
 type S = Avx512<true>;
 
 /// Rows and columns of sums that are made at once.
-pub(crate) const SIDE: usize = 32;
+const SIDE: usize = 32;
 /// Pairs of bf16, or floats, of a vector.
 const PAIRS: usize = S::LANES;
 /// Floats between two rows of scores: rows a power of two apart would share few places of the cache.
@@ -62,7 +62,7 @@ impl Products for Vectors {
         (sums, sums_stride): (*mut u8, usize),
         rows: usize,
     ) {
-        /// With two vectors a row, what the registers hold beside what they are made of.
+        /// A share of [`SIDE`] whose sums, two vectors a row, the registers hold.
         const ROWS: usize = 8;
         for first in (0..rows).step_by(ROWS) {
             unsafe {

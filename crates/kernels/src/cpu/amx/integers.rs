@@ -3,7 +3,6 @@
 use std::arch::x86_64::*;
 
 use super::super::aligned::Aligned;
-use super::super::bf16::Products;
 use super::super::output::Part;
 use super::super::quantized::{BLOCK, INPUTS_AT_ONCE, Panel, QuantizedProduct, QuantizedRows};
 use super::super::simd::Simd;
@@ -24,7 +23,7 @@ pub(crate) unsafe fn multiply(product: QuantizedProduct) {
     let QuantizedProduct { rows, inputs, panels, mut out } = product;
     let mut left = QuantizedRows::new::<S>(inputs, SIDE);
     let mut integers = Aligned::zeros(inputs.div_ceil(BLOCK) * SIDE * SIDE);
-    let _configuration = unsafe { Configuration::begin() };
+    let _configuration = unsafe { Configuration::load() };
     for (index, group) in rows.chunks(GROUP * inputs).enumerate() {
         unsafe { left.quantize::<S>(group) };
         let rows = group.len() / inputs;

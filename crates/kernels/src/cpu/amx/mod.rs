@@ -21,8 +21,7 @@ const SIDE: usize = 32;
 /// Bytes of a line of the cache, and of a row of a register.
 const LINE: usize = 64;
 
-/// Whether the processor has these registers, and what is computed beside them, and the system lets this process use
-/// them, which it is asked to.
+/// Whether the processor has these registers, and the system lets this process use them, which it is asked to.
 pub(crate) fn is_available() -> bool {
     static IS_AVAILABLE: LazyLock<bool> = LazyLock::new(|| {
         // AMX-BF16, AMX-TILE and AMX-INT8.
@@ -119,9 +118,9 @@ products!(float_products, "tdpbf16ps");
 /// The shape of the registers, as this thread has it until it is dropped.
 pub(crate) struct Configuration;
 
-impl Products for Configuration {
+impl Configuration {
     #[inline(always)]
-    unsafe fn begin() -> Self {
+    unsafe fn load() -> Self {
         /// As LDTILECFG reads it.
         #[repr(C, align(64))]
         struct Shape {
@@ -137,6 +136,13 @@ impl Products for Configuration {
         shape.rows[..8].fill(16);
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const shape, options(nostack, readonly)) };
         Self
+    }
+}
+
+impl Products for Configuration {
+    #[inline(always)]
+    unsafe fn begin() -> Self {
+        unsafe { Self::load() }
     }
 
     #[inline(always)]
