@@ -11,8 +11,8 @@ use super::tile::{pack_rows, panel_columns, tile};
 #[cfg(target_arch = "x86_64")]
 use super::{
     amx::Configuration,
-    bf16::{Vectors, attend},
-    x86::Level,
+    bf16::{Vectors, attend, takes},
+    x86::{Level, level},
 };
 
 /// What the operands of attention's products are.
@@ -83,16 +83,19 @@ unsafe impl Send for Head<'_> {}
 impl Head<'_> {
     /// Computes it with the best instructions that this processor has.
     fn attend(self, operands: Operands, scratch: &mut Scratch) {
-        #[cfg(target_arch = "x86_64")]
-        if operands == Operands::Bf16 && super::bf16::takes(self.head_dim) {
+        match operands {
             // SAFETY: the level says that the processor has them.
-            match super::x86::level() {
-                Level::Amx => return unsafe { attend::<Configuration>(self, scratch) },
-                Level::Avx512Bf16 => return unsafe { attend::<Vectors>(self, scratch) },
-                _ => {}
-            }
+            #[cfg(target_arch = "x86_64")]
+            Operands::Bf16 if takes(self.head_dim) && level() == Level::Amx => unsafe {
+                attend::<Configuration>(self, scratch)
+            },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Operands::Bf16 if takes(self.head_dim) && level() == Level::Avx512Bf16 => unsafe {
+                attend::<Vectors>(self, scratch)
+            },
+            _ => run(Attention { head: self, scratch }),
         }
-        run(Attention { head: self, scratch });
     }
 }
 

@@ -9,7 +9,7 @@ use super::quantized::{QuantizedPanels, QuantizedProduct};
 use super::simd::{Kernel, Simd, run};
 use super::team::each;
 use super::threads::assume_written;
-use super::tile::{Tiled, pack_rows, panel_columns, tile};
+use super::tile::{pack_rows, panel_columns, tile};
 use crate::Activation;
 
 /// Products that are summed before the next panel: what both sides take fits the first cache.
@@ -139,7 +139,22 @@ struct Product<'a> {
     out: Output<'a>,
 }
 
-impl Tiled for Product<'_> {
+impl Kernel for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        unsafe {
+            match S::ROWS {
+                12 => self.multiply::<S, 12>(),
+                4 => self.multiply::<S, 4>(),
+                _ => self.multiply::<S, 6>(),
+            }
+        }
+    }
+}
+
+impl Product<'_> {
     #[inline(always)]
     unsafe fn multiply<S: Simd, const ROWS: usize>(mut self) {
         let PackedMatrix { inputs, outputs, .. } = *self.weight;

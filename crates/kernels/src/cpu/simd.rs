@@ -26,7 +26,7 @@ pub(crate) trait Simd: Copy {
     /// Four activations for every column of a vector.
     type Quad: Copy;
     /// Bytes of four activations in memory.
-    const QUAD_BYTES: usize;
+    const QUAD_BYTES: usize = 4;
 
     unsafe fn splat(value: f32) -> Self::Vector;
     unsafe fn load(from: *const f32) -> Self::Vector;
@@ -50,7 +50,10 @@ pub(crate) trait Simd: Copy {
     unsafe fn zero() -> Self::Integers;
     unsafe fn to_float(integers: Self::Integers) -> Self::Vector;
     unsafe fn load_weights(from: *const i8) -> Self::Weights;
-    unsafe fn store_quad(quad: [u8; 4], to: *mut u8);
+    #[inline(always)]
+    unsafe fn store_quad(quad: [u8; 4], to: *mut u8) {
+        unsafe { to.cast::<[u8; 4]>().write_unaligned(quad) }
+    }
     unsafe fn load_quad(from: *const u8) -> Self::Quad;
     /// Adds four products to every column; activations are at most 127.
     unsafe fn dot(sum: Self::Integers, left: Self::Quad, right: Self::Weights) -> Self::Integers;
@@ -106,7 +109,6 @@ impl Simd for Portable {
     type Integers = [i32; 4];
     type Weights = [[i8; 4]; 4];
     type Quad = [u8; 4];
-    const QUAD_BYTES: usize = 4;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> [f32; 4] {
@@ -190,11 +192,6 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn load_weights(from: *const i8) -> [[i8; 4]; 4] {
         unsafe { from.cast::<[[i8; 4]; 4]>().read_unaligned() }
-    }
-
-    #[inline(always)]
-    unsafe fn store_quad(quad: [u8; 4], to: *mut u8) {
-        unsafe { to.cast::<[u8; 4]>().write_unaligned(quad) }
     }
 
     #[inline(always)]

@@ -1,29 +1,7 @@
 //! The product that everything is made of: a few rows times a panel of two vectors' columns, kept in registers.
 
 use super::aligned::Aligned;
-use super::simd::{Kernel, Simd};
-
-/// A product in tiles of as many rows as the registers of an instruction set hold.
-pub(crate) trait Tiled {
-    /// # Safety
-    /// The processor must have the instructions of `S`.
-    unsafe fn multiply<S: Simd, const ROWS: usize>(self);
-}
-
-impl<T: Tiled> Kernel for T {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        unsafe {
-            match S::ROWS {
-                12 => self.multiply::<S, 12>(),
-                4 => self.multiply::<S, 4>(),
-                _ => self.multiply::<S, 6>(),
-            }
-        }
-    }
-}
+use super::simd::Simd;
 
 /// Columns of a panel.
 pub(crate) const fn panel_columns<S: Simd>() -> usize {

@@ -24,7 +24,8 @@ impl Simd for Simd128 {
     type Quad = v128;
     #[cfg(not(target_feature = "relaxed-simd"))]
     type Quad = [v128; 2];
-    const QUAD_BYTES: usize = if cfg!(target_feature = "relaxed-simd") { 4 } else { 8 };
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    const QUAD_BYTES: usize = 8;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> v128 {
@@ -120,16 +121,10 @@ impl Simd for Simd128 {
         }
     }
 
+    #[cfg(not(target_feature = "relaxed-simd"))]
     #[inline(always)]
     unsafe fn store_quad(quad: [u8; 4], to: *mut u8) {
-        #[cfg(target_feature = "relaxed-simd")]
-        unsafe {
-            to.cast::<[u8; 4]>().write_unaligned(quad);
-        }
-        #[cfg(not(target_feature = "relaxed-simd"))]
-        unsafe {
-            to.cast::<[u16; 4]>().write_unaligned(quad.map(u16::from));
-        }
+        unsafe { to.cast::<[u16; 4]>().write_unaligned(quad.map(u16::from)) }
     }
 
     #[inline(always)]

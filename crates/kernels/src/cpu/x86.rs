@@ -72,7 +72,6 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     type Integers = __m512i;
     type Weights = __m512i;
     type Quad = __m512i;
-    const QUAD_BYTES: usize = 4;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> __m512 {
@@ -165,11 +164,6 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn store_quad(quad: [u8; 4], to: *mut u8) {
-        unsafe { to.cast::<[u8; 4]>().write_unaligned(quad) }
-    }
-
-    #[inline(always)]
     unsafe fn load_quad(from: *const u8) -> __m512i {
         unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
     }
@@ -201,7 +195,6 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     type Integers = __m256i;
     type Weights = __m256i;
     type Quad = __m256i;
-    const QUAD_BYTES: usize = 4;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> __m256 {
@@ -296,11 +289,6 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     #[inline(always)]
     unsafe fn load_weights(from: *const i8) -> __m256i {
         unsafe { _mm256_loadu_si256(from.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_quad(quad: [u8; 4], to: *mut u8) {
-        unsafe { to.cast::<[u8; 4]>().write_unaligned(quad) }
     }
 
     #[inline(always)]
