@@ -77,7 +77,7 @@ impl PackedMatrix {
 
     /// A weight of integers with a scale for each row; what it is multiplied with is rounded to integers as well.
     pub fn quantized(rows: &[i8], scales: &[f32]) -> Self {
-        let panels = QuantizedPanels::new(rows, scales, run(PanelColumns));
+        let panels = run(Quantize { rows, scales });
         Self { values: Values::Quantized(panels), inputs: rows.len() / scales.len(), outputs: scales.len() }
     }
 
@@ -94,6 +94,19 @@ impl PackedMatrix {
     /// Columns of what it is multiplied with.
     pub fn inputs(&self) -> usize {
         self.inputs
+    }
+}
+
+struct Quantize<'a> {
+    rows: &'a [i8],
+    scales: &'a [f32],
+}
+
+impl Kernel for Quantize<'_> {
+    type Output = QuantizedPanels;
+
+    unsafe fn run<S: Simd>(self) -> QuantizedPanels {
+        QuantizedPanels::new::<S>(self.rows, self.scales)
     }
 }
 

@@ -16,6 +16,8 @@ use super::tile::{panel_columns, tile};
 pub(crate) const BLOCK: usize = 128;
 /// Inputs that a panel has a multiple of: what a register of AMX holds of a row.
 pub(crate) const INPUTS_AT_ONCE: usize = 64;
+/// Quads that are added up in 16 bits. One always fits; most often four do, as few weights are large.
+const RUNS: [usize; 3] = [4, 2, 1];
 /// The largest activation.
 const STEPS: f32 = 127.0;
 
@@ -28,11 +30,14 @@ pub(crate) struct QuantizedPanels {
     sums: Aligned,
     /// Of every column.
     scales: Aligned,
+    /// Of each panel, for each block, how many quads [`Simd::dot`] may add up before they are widened.
+    runs: Vec<usize>,
 }
 
 impl QuantizedPanels {
     /// A weight `[outputs, inputs]`, row by row, with a scale for each row.
-    pub(crate) fn new(rows: &[i8], row_scales: &[f32], columns: usize) -> Self {
+    pub(crate) fn new<S: Simd>(rows: &[i8], row_scales: &[f32]) -> Self {
+        let columns = panel_columns::<S>();
         let (outputs, inputs) = (row_scales.len(), rows.len() / row_scales.len());
         let (panels, blocks) = (outputs.div_ceil(columns), inputs.div_ceil(BLOCK));
         let panel_bytes = panel_bytes(inputs, columns);
@@ -40,6 +45,7 @@ impl QuantizedPanels {
         scales[..outputs].copy_from_slice(row_scales);
         let mut values = vec![0; panels * panel_bytes];
         let mut sums = Aligned::zeros(panels * blocks * columns);
+        let mut runs = vec![RUNS[0]; panels * blocks];
         for (output, row) in rows.chunks_exact(inputs).enumerate() {
             let (panel, column) = (output / columns, output % columns);
             for (quad, weights) in row.chunks(4).enumerate() {
@@ -49,9 +55,13 @@ impl QuantizedPanels {
             for (block, weights) in row.chunks(BLOCK).enumerate() {
                 let sum: i32 = weights.iter().map(|&weight| i32::from(weight)).sum();
                 sums[(panel * blocks + block) * columns + column] = sum as f32;
+                if S::IS_NARROW {
+                    let run = &mut runs[panel * blocks + block];
+                    *run = (*run).min(longest_run(weights));
+                }
             }
         }
-        Self { values, sums, scales }
+        Self { values, sums, scales, runs }
     }
 
     /// A panel of a weight with so many inputs.
@@ -62,8 +72,24 @@ impl QuantizedPanels {
             values: &self.values[panel * bytes..(panel + 1) * bytes],
             sums: &self.sums[panel * blocks * columns..(panel + 1) * blocks * columns],
             scales: &self.scales[panel * columns..(panel + 1) * columns],
+            runs: &self.runs[panel * blocks..(panel + 1) * blocks],
         }
     }
+}
+
+/// How many quads of these weights may be added up in 16 bits, whatever they are multiplied with: of [`RUNS`].
+fn longest_run(weights: &[i8]) -> usize {
+    let fits = |run: usize| {
+        weights.chunks(4 * run).all(|quads| {
+            // Of the first half of every quad and of the second, its negative weights and the others.
+            let mut sums = [[0; 2]; 2];
+            for (index, &weight) in quads.iter().enumerate() {
+                sums[index % 4 / 2][usize::from(weight < 0)] += i32::from(weight);
+            }
+            sums.as_flattened().iter().all(|&sum| i16::try_from(sum * STEPS as i32).is_ok())
+        })
+    };
+    RUNS.into_iter().find(|&run| fits(run)).unwrap_or(1)
 }
 
 /// The parts of [`QuantizedPanels`] that belong to one panel.
@@ -71,6 +97,7 @@ pub(crate) struct Panel<'a> {
     pub(crate) values: &'a [i8],
     pub(crate) sums: &'a [f32],
     scales: &'a [f32],
+    runs: &'a [usize],
 }
 
 impl Panel<'_> {
@@ -117,6 +144,8 @@ impl Kernel for QuantizedProduct<'_> {
     unsafe fn run<S: Simd>(self) {
         unsafe {
             match S::INTEGER_ROWS {
+                2 => self.multiply::<S, 2>(),
+                3 => self.multiply::<S, 3>(),
                 4 => self.multiply::<S, 4>(),
                 _ => self.multiply::<S, 6>(),
             }
@@ -215,7 +244,13 @@ impl QuantizedRows {
                 tile::<S, ROWS>(self.blocks(), self.zeros[first..].as_ptr(), ROWS, panel.sums.as_ptr());
             for block in 0..self.blocks() {
                 let count = per_block.min(quads - block * per_block);
-                let integers = integer_tile::<S, ROWS>(count, (values, self.stride), weights);
+                let left = (values, self.stride);
+                let integers = match panel.runs[block] {
+                    _ if !S::IS_NARROW => integer_tile::<S, ROWS>(count, left, weights),
+                    4 => narrow_tile::<S, ROWS, 4>(count, left, weights),
+                    2 => narrow_tile::<S, ROWS, 2>(count, left, weights),
+                    _ => narrow_tile::<S, ROWS, 1>(count, left, weights),
+                };
                 for (row, (sums, integers)) in sums.iter_mut().zip(integers).enumerate() {
                     let scale = S::splat(*scales.add(block * ROWS + row));
                     sums[0] = S::mul_add(S::to_float(integers[0]), scale, sums[0]);
@@ -226,6 +261,28 @@ impl QuantizedRows {
             }
             sums
         }
+    }
+}
+
+/// [`integer_tile`] where no more than `RUN` quads may be added up before they are widened.
+#[inline(always)]
+unsafe fn narrow_tile<S: Simd, const ROWS: usize, const RUN: usize>(
+    quads: usize,
+    (mut left, stride): (*const u8, usize),
+    mut weights: *const i8,
+) -> [[S::Integers; 2]; ROWS] {
+    unsafe {
+        let mut sums = [[S::zero(); 2]; ROWS];
+        // Behind the last quad the weights are zeros.
+        for _ in 0..quads.div_ceil(RUN) {
+            let dots = integer_tile::<S, ROWS>(RUN, (left, stride), weights);
+            for (sums, dots) in sums.iter_mut().zip(dots) {
+                *sums = [S::widen(sums[0], dots[0]), S::widen(sums[1], dots[1])];
+            }
+            left = left.add(RUN * S::QUAD_BYTES);
+            weights = weights.add(RUN * panel_columns::<S>() * 4);
+        }
+        sums
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) trait Simd: Copy {
     type Quad: Copy;
     /// Bytes of four activations in memory.
     const QUAD_BYTES: usize = 4;
+    /// Whether [`Self::dot`] adds up in 16 bits, of which a column has two sums.
+    const IS_NARROW: bool = false;
 
     unsafe fn splat(value: f32) -> Self::Vector;
     unsafe fn load(from: *const f32) -> Self::Vector;
@@ -57,6 +59,8 @@ pub(crate) trait Simd: Copy {
     unsafe fn load_quad(from: *const u8) -> Self::Quad;
     /// Adds four products to every column; activations are at most 127.
     unsafe fn dot(sum: Self::Integers, left: Self::Quad, right: Self::Weights) -> Self::Integers;
+    /// Adds what [`Self::dot`] has added up to sums of 32 bits.
+    unsafe fn widen(sum: Self::Integers, dots: Self::Integers) -> Self::Integers;
     /// Says that this place will be read or written, wherever it points; nothing where there is no such thing.
     #[inline(always)]
     unsafe fn prefetch(_place: *const f32) {}
@@ -84,7 +88,10 @@ pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
             Level::Baseline => {}
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        return kernel.run::<super::wasm::Simd128>();
+        return match super::wasm::has_wide_dot() {
+            true => kernel.run::<super::wasm::Simd128<true>>(),
+            false => kernel.run::<super::wasm::Simd128<false>>(),
+        };
         #[allow(unreachable_code)]
         kernel.run::<Portable>()
     }
@@ -206,5 +213,10 @@ impl Simd for Portable {
                 left.iter().zip(right[lane]).map(|(&left, right)| i32::from(left) * i32::from(right));
             sum[lane] + products.sum::<i32>()
         })
+    }
+
+    #[inline(always)]
+    unsafe fn widen(sum: [i32; 4], dots: [i32; 4]) -> [i32; 4] {
+        std::array::from_fn(|lane| sum[lane] + dots[lane])
     }
 }

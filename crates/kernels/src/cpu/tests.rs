@@ -128,11 +128,11 @@ proptest! {
     }
 
     #[test]
-    fn integers_are_off_by_half_a_step_of_each_block(rows in prop_oneof![1usize..30, 200usize..300], inputs in 1usize..400, outputs in 1usize..50, seed: u32) {
+    fn integers_are_off_by_half_a_step_of_each_block(rows in prop_oneof![1usize..30, 200usize..300], inputs in 1usize..400, outputs in 1usize..50, largest in prop::sample::select(vec![20.0_f32, 70.0, 127.0]), seed: u32) {
         // A row that is off the middle, as those behind GELU are.
         let x: Vec<f32> = matrix(rows * inputs, seed).iter().map(|value| value * 0.6 + 0.4).collect();
         let bias = matrix(outputs, seed ^ 1);
-        let integers: Vec<i8> = matrix(outputs * inputs, !seed).iter().map(|value| (value * 127.0) as i8).collect();
+        let integers: Vec<i8> = matrix(outputs * inputs, !seed).iter().map(|value| (value * largest) as i8).collect();
         let scales = vec![0.01; outputs];
         let weight: Vec<f32> = integers.iter().map(|&value| f32::from(value) * 0.01).collect();
         let expected = product(&x, &weight, &bias, inputs);
@@ -253,6 +253,18 @@ fn scores_that_overflow_are_not_lost_in_softmax() {
             let out = attention(&query, &key_value, &[5], operands);
             assert!(out[..64].iter().all(|value| value.is_nan()), "{operands:?} {out:?}");
             assert!(out[64..].iter().all(|value| value.is_finite()), "{operands:?} {out:?}");
+        }
+    });
+}
+
+#[test]
+fn sums_of_the_largest_integers_do_not_overflow() {
+    let x = [1.0; 301];
+    at_every_level(|| {
+        for weight in i8::MIN..=i8::MAX {
+            let packed = PackedMatrix::quantized(&[weight; 301], &[1.0]);
+            let out = linear(&x, &packed, &[0.0], Activation::None);
+            assert_close(&out, &[f64::from(weight) * 301.0], 1e-5);
         }
     });
 }

@@ -4,15 +4,30 @@ use std::arch::wasm32::*;
 
 use super::simd::Simd;
 
+/// With dot products that are added up in 32 bits, or in 16.
 #[derive(Clone, Copy)]
-pub(crate) struct Simd128;
+pub(crate) struct Simd128<const WIDE: bool>;
 
-impl Simd for Simd128 {
+/// Whether the engine makes one instruction of relaxed SIMD's dot product, as V8 does with AVX-VNNI and on ARM. Where it
+/// has none it makes several, and adds up pairs of products in 16 bits first, which saturate.
+pub(crate) fn has_wide_dot() -> bool {
+    #[cfg(target_feature = "relaxed-simd")]
+    {
+        let (weights, activations) = std::hint::black_box((i8x16_splat(i8::MIN), u8x16_splat(u8::MAX)));
+        let sums = i32x4_relaxed_dot_i8x16_i7x16_add(weights, activations, i32x4_splat(0));
+        i32x4_extract_lane::<0>(sums) != 2 * i32::from(i16::MIN)
+    }
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    true
+}
+
+impl<const WIDE: bool> Simd for Simd128<WIDE> {
     const NAME: &str = if cfg!(target_feature = "relaxed-simd") { "relaxed simd" } else { "simd128" };
     const LANES: usize = 4;
     // x86 has 16 registers, of which V8 keeps one; with 6 rows, as AVX2 has them, it is a fifth slower.
     const ROWS: usize = 4;
-    const INTEGER_ROWS: usize = 4;
+    const INTEGER_ROWS: usize = if WIDE { 4 } else { 3 };
+    const IS_NARROW: bool = !WIDE;
     type Vector = v128;
     type Integers = v128;
     #[cfg(target_feature = "relaxed-simd")]
@@ -141,11 +156,19 @@ impl Simd for Simd128 {
     unsafe fn dot(sum: v128, left: Self::Quad, right: Self::Weights) -> v128 {
         // The second operand of the relaxed product must fit 7 bits; activations do.
         #[cfg(target_feature = "relaxed-simd")]
-        return i32x4_relaxed_dot_i8x16_i7x16_add(right, left, sum);
+        return match WIDE {
+            true => i32x4_relaxed_dot_i8x16_i7x16_add(right, left, sum),
+            false => i16x8_add(sum, i16x8_relaxed_dot_i8x16_i7x16(right, left)),
+        };
         #[cfg(not(target_feature = "relaxed-simd"))]
         {
             let first = i32x4_add(sum, i32x4_dot_i16x8(left[0], right[0]));
             i32x4_add(first, i32x4_dot_i16x8(left[1], right[1]))
         }
+    }
+
+    #[inline(always)]
+    unsafe fn widen(sum: v128, dots: v128) -> v128 {
+        i32x4_add(sum, if WIDE { dots } else { i32x4_dot_i16x8(dots, i16x8_splat(1)) })
     }
 }

@@ -68,6 +68,7 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     const LANES: usize = 16;
     const ROWS: usize = 12;
     const INTEGER_ROWS: usize = 6;
+    const IS_NARROW: bool = !VNNI;
     type Vector = __m512;
     type Integers = __m512i;
     type Weights = __m512i;
@@ -171,12 +172,21 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     #[inline(always)]
     unsafe fn dot(sum: __m512i, left: __m512i, right: __m512i) -> __m512i {
         unsafe {
-            if VNNI {
-                return _mm512_dpbusd_epi32(sum, left, right);
+            match VNNI {
+                true => _mm512_dpbusd_epi32(sum, left, right),
+                // 127 · 128 · 2 fits 16 bits.
+                false => _mm512_add_epi16(sum, _mm512_maddubs_epi16(left, right)),
             }
-            // 127 · 128 · 2 fits 16 bits.
-            let pairs = _mm512_maddubs_epi16(left, right);
-            _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn widen(sum: __m512i, dots: __m512i) -> __m512i {
+        unsafe {
+            match VNNI {
+                true => _mm512_add_epi32(sum, dots),
+                false => _mm512_add_epi32(sum, _mm512_madd_epi16(dots, _mm512_set1_epi16(1))),
+            }
         }
     }
 }
@@ -189,8 +199,9 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     const NAME: &str = if VNNI { "AVX-VNNI" } else { "AVX2" };
     const LANES: usize = 8;
     const ROWS: usize = 6;
-    // VNNI's products take five steps of the clock: fewer sums would wait for them.
-    const INTEGER_ROWS: usize = if VNNI { 6 } else { 4 };
+    // VNNI's products take five steps of the clock: fewer sums would wait for them. Without it there are sums of 16 bits, too.
+    const INTEGER_ROWS: usize = if VNNI { 6 } else { 2 };
+    const IS_NARROW: bool = !VNNI;
     type Vector = __m256;
     type Integers = __m256i;
     type Weights = __m256i;
@@ -299,12 +310,21 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     #[inline(always)]
     unsafe fn dot(sum: __m256i, left: __m256i, right: __m256i) -> __m256i {
         unsafe {
-            if VNNI {
-                return _mm256_dpbusd_avx_epi32(sum, left, right);
+            match VNNI {
+                true => _mm256_dpbusd_avx_epi32(sum, left, right),
+                // 127 · 128 · 2 fits 16 bits.
+                false => _mm256_add_epi16(sum, _mm256_maddubs_epi16(left, right)),
             }
-            // 127 · 128 · 2 fits 16 bits.
-            let pairs = _mm256_maddubs_epi16(left, right);
-            _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn widen(sum: __m256i, dots: __m256i) -> __m256i {
+        unsafe {
+            match VNNI {
+                true => _mm256_add_epi32(sum, dots),
+                false => _mm256_add_epi32(sum, _mm256_madd_epi16(dots, _mm256_set1_epi16(1))),
+            }
         }
     }
 }
