@@ -213,9 +213,10 @@ fn precision(device: &DeviceInfo, options: &LoadOptions) -> Result<Option<Precis
     }
 }
 
-/// Has a GPU's driver compile what a long pass and a short one run, so that the first request need not wait for it.
+/// Has a GPU's driver compile what passes of any length run, so that the first request need not wait for it: products choose
+/// one of three tiles by their rows.
 async fn warm_up(model: &CrossEncoder, max_tokens: usize) -> Result<(), ModelError> {
-    for tokens in [PASS_TOKENS, 16] {
+    for tokens in [PASS_TOKENS, PASS_TOKENS / 4, 16] {
         let length = tokens.min(max_tokens);
         let mut pairs = PackedPairs::default();
         (0..tokens / length).for_each(|_| pairs.push(&vec![0; length], &vec![0; length]));

@@ -1,6 +1,8 @@
 //! WebAssembly's vectors of 128 bits.
 
 use std::arch::wasm32::*;
+#[cfg(target_feature = "relaxed-simd")]
+use std::sync::LazyLock;
 
 use super::simd::Simd;
 
@@ -9,15 +11,20 @@ use super::simd::Simd;
 pub(crate) struct Simd128<const WIDE: bool>;
 
 /// Whether the engine makes one instruction of relaxed SIMD's dot product, as V8 does with AVX-VNNI and on ARM. Where it
-/// has none it makes several, and adds up pairs of products in 16 bits first, which saturate.
+/// has none it makes several, and adds up pairs of products in 16 bits first, which saturate. Asked once: weights are packed
+/// for the answer.
+#[cfg(target_feature = "relaxed-simd")]
 pub(crate) fn has_wide_dot() -> bool {
-    #[cfg(target_feature = "relaxed-simd")]
-    {
+    static HAS_WIDE_DOT: LazyLock<bool> = LazyLock::new(|| {
         let (weights, activations) = std::hint::black_box((i8x16_splat(i8::MIN), u8x16_splat(u8::MAX)));
         let sums = i32x4_relaxed_dot_i8x16_i7x16_add(weights, activations, i32x4_splat(0));
         i32x4_extract_lane::<0>(sums) != 2 * i32::from(i16::MIN)
-    }
-    #[cfg(not(target_feature = "relaxed-simd"))]
+    });
+    *HAS_WIDE_DOT
+}
+
+#[cfg(not(target_feature = "relaxed-simd"))]
+pub(crate) fn has_wide_dot() -> bool {
     true
 }
 
